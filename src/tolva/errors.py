@@ -1,0 +1,144 @@
+"""What can go wrong, as a small hierarchy.
+
+Every error carries a stable ``code`` (for programs), an HTTP status (for the gateway) and an exit code (for the
+command line). Its text says what happened, where, and what to do about it (for people).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class TolvaError(Exception):
+    """Something tolva can name went wrong.
+
+    Args:
+        message: what happened, where, and what to do.
+        data: facts for programs, such as the file and line; JSON values only.
+    """
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as JSON values: ``code``, ``message`` and ``data``."""
+        return {"code": self.code, "message": self.message, "data": self.data}
+
+    @staticmethod
+    def from_dict(value: dict[str, Any]) -> TolvaError:
+        """Rebuild an error written by ``to_dict``; an unknown code becomes a plain ``TolvaError``."""
+        cls = _by_code(TolvaError).get(value["code"], TolvaError)
+        error = cls.__new__(cls)
+        TolvaError.__init__(error, value["message"], **value.get("data", {}))
+        return error
+
+    def __reduce__(self) -> Any:
+        """Cross process borders with all data kept."""
+        return TolvaError.from_dict, (self.to_dict(),)
+
+
+class UsageError(TolvaError):
+    """The request can't be carried out as it was written."""
+
+    code = "usage"
+    http_status = 422
+    exit_code = 2
+
+
+class DocumentError(UsageError):
+    """A job document has an unknown key, a missing one or a wrong value."""
+
+    code = "document"
+
+
+class QueryError(UsageError):
+    """A query was refused before it ran: syntax, unknown names, types that don't fit, or not one SELECT."""
+
+    code = "query"
+
+
+class InputError(UsageError):
+    """An input file is missing, unreadable or not of the declared format."""
+
+    code = "input"
+
+
+class OutputError(UsageError):
+    """Results can't be written where they were asked for."""
+
+    code = "output"
+
+
+class RecordError(TolvaError):
+    """A record doesn't fit the declared columns; ``data`` has file, line, column and value."""
+
+    code = "record"
+    http_status = 422
+
+
+class ExecutionError(TolvaError):
+    """A query failed while it ran, in a way that another try can't mend (overflow, bad cast)."""
+
+    code = "execution"
+    http_status = 422
+
+
+class StorageError(TolvaError):
+    """Bytes could not be stored or read: disk full, not allowed, not there."""
+
+    code = "storage"
+    http_status = 503
+
+
+class WorkerLostError(TolvaError):
+    """The process that ran a task ended before the task did (killed, out of memory, crashed)."""
+
+    code = "worker_lost"
+
+
+class DeadTaskError(TolvaError):
+    """A task used up its attempts; ``data`` has the attempts with their errors."""
+
+    code = "dead_task"
+
+
+class FencedError(TolvaError):
+    """An attempt is no longer the one that may commit; its output was thrown away. No harm was done."""
+
+    code = "fenced"
+    http_status = 409
+
+
+class NotFoundError(TolvaError):
+    """There is no such job, table or part, or it belongs to somebody else."""
+
+    code = "not_found"
+    http_status = 404
+    exit_code = 2
+
+
+class StateError(TolvaError):
+    """A job's status doesn't allow what was asked."""
+
+    code = "state"
+    http_status = 409
+
+
+class InterruptedJobError(TolvaError):
+    """The user stopped the job; its state is intact and it can be resumed."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
+def _by_code(cls: type[TolvaError]) -> dict[str, type[TolvaError]]:
+    found = {cls.code: cls}
+    for sub in cls.__subclasses__():
+        found |= _by_code(sub)
+    return found
