@@ -1,0 +1,207 @@
+"""The catalog contract: the durable truth about jobs, files, chunks, tasks, leases, partials and parts.
+
+Everything else is a hint. A message may be lost or repeated, a worker may stop for an hour and go on, a reply may
+never arrive: whatever happens, the catalog lets exactly one attempt of each task commit, and counts on its own rows.
+
+Every method is one transaction: it has happened whole, or not at all. Every method may be called again with the same
+arguments after a lost reply. Methods that make tasks ready return hints for them, to be dispatched after the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tolva.model import (
+    Attempt,
+    Chunk,
+    Claim,
+    Done,
+    Failed,
+    File,
+    Hint,
+    Job,
+    NewFile,
+    NewJob,
+    Part,
+    Progress,
+    Task,
+)
+from tolva.plan import Plan
+from tolva.states import JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers the catalog acts on.
+
+    ``reduce_task_bytes``: hash partitions are put together into one reduce task up to this size.
+    A failed attempt waits ``retry_base_seconds * 2 ** (failures - 1)``, at most ``retry_max_seconds``, with jitter.
+    """
+
+    max_attempts: int = 3
+    retry_base_seconds: float = 0.5
+    retry_max_seconds: float = 60.0
+    reduce_task_bytes: int = 32 * 2**20
+    running_jobs: int = 64
+    running_jobs_per_client: int = 16
+
+
+class Catalog(Protocol):
+    """Durable truth, for any number of processes at once."""
+
+    # -- jobs -------------------------------------------------------------------------------------------------------
+
+    def create_job(self, job: NewJob) -> Job:
+        """Record the job as pending. If the id is there already, nothing changes and that job is returned."""
+        ...
+
+    def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
+        """Give a job without a plan its plan: its stages exist now, and tasks for chunks that were cut before."""
+        ...
+
+    def job(self, job_id: str, *, client: str | None = None) -> Job:
+        """Return the job. NotFoundError if there is none, or ``client`` is given and doesn't own it."""
+        ...
+
+    def jobs(
+        self,
+        *,
+        client: str | None = None,
+        statuses: Collection[JobStatus] = (),
+        digest: str | None = None,
+        limit: int = 100,
+        before: tuple[float, str] | None = None,
+    ) -> list[Job]:
+        """Return jobs, newest first, that pass every filter; ``before`` is the (created_at, id) to go on after."""
+        ...
+
+    def admit(self) -> list[Hint]:
+        """Turn pending jobs that have a plan and a ready task into wip, each client's in their order, within the limits."""
+        ...
+
+    def cancel(self, job_id: str) -> Job:
+        """Make the job cancelled and drop its tasks, unless it is in a final status already."""
+        ...
+
+    def fail(self, job_id: str, error: dict[str, Any]) -> Job:
+        """Make the job failed with this error and drop its tasks, unless it is in a final status already."""
+        ...
+
+    def delete_job(self, job_id: str) -> None:
+        """Forget a job in a final status, with all that hangs on it. StateError if it isn't final."""
+        ...
+
+    def mark_retrieved(self, job_id: str) -> None:
+        """Note that results were fetched; only the first time counts."""
+        ...
+
+    def progress(self, job_id: str) -> Progress:
+        """Count how far the job is, from its rows."""
+        ...
+
+    def parts(self, job_id: str) -> list[Part]:
+        """Return the parts committed so far, by query (in the plan's order) and ordinal."""
+        ...
+
+    # -- input ------------------------------------------------------------------------------------------------------
+
+    def add_files(self, job_id: str, files: Sequence[NewFile]) -> list[File]:
+        """Record input files, in this order. A file already there by (table, name) is returned as it stands.
+
+        StateError once the input has ended or the job is final.
+        """
+        ...
+
+    def files(self, job_id: str) -> list[File]:
+        """Return the job's files in the order they were added."""
+        ...
+
+    def add_chunks(self, file_id: int, chunks: Sequence[Chunk], *, ended: bool) -> list[Hint]:
+        """Record chunks that follow each other from the file's ``cut_bytes`` on, and make their scan tasks.
+
+        Chunks below ``cut_bytes`` are known and passed over, so a repeated call changes nothing; StateError if they
+        leave a gap. With ``ended`` there will be no more chunks of the file.
+        """
+        ...
+
+    def end_input(self, job_id: str) -> list[Hint]:
+        """Note that no more files will come (END). Stages whose last task is already done are over now."""
+        ...
+
+    # -- tasks ------------------------------------------------------------------------------------------------------
+
+    def claim(self, task_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Claim]:
+        """Take those of the tasks that are ready and due and whose job is wip, for ``worker``.
+
+        Each gets a new attempt number and a lease of ``lease_seconds`` from the catalog's now. Tasks that somebody
+        else has, or that are over, are simply not in the answer.
+        """
+        ...
+
+    def renew(self, attempts: Collection[tuple[int, int]], lease_seconds: float) -> set[tuple[int, int]]:
+        """Prolong the leases of these (task id, attempt); return those that are no longer theirs, or whose job is over."""
+        ...
+
+    def commit(self, outcomes: Sequence[Done | Failed]) -> tuple[set[tuple[int, int]], list[Hint]]:
+        """Record what attempts came to. Return the (task id, attempt) that were refused, and hints for new ready tasks.
+
+        A ``Done`` is accepted exactly when the task is running that attempt and the job is wip; or when that very
+        attempt is the one that was committed before (a repeated call: accepted, nothing changes). Accepted, its
+        partial and parts are the task's for good; if the stage is over with it, the next stages' tasks exist, or the
+        job is completed. A ``Failed`` makes the task ready again after a pause, dead when its attempts are used up,
+        and a dead or not retryable one fails the job with its error. A refused ``Done``'s output must be thrown away.
+        """
+        ...
+
+    def release(self, attempts: Collection[tuple[int, int]]) -> list[Hint]:
+        """Hand running attempts back: their tasks are ready at once and no attempt is spent."""
+        ...
+
+    def release_job(self, job_id: str) -> list[Hint]:
+        """Hand back every running attempt of the job. For one who knows that the job's workers are gone."""
+        ...
+
+    def retry_dead(self, job_id: str, task_ids: Collection[int] | None = None) -> list[Hint]:
+        """Give dead tasks (all, or these) of a failed job new attempts; the job is pending again, done work is kept.
+
+        This is the one way out of ``failed``, and only a person asks for it. StateError if the job isn't failed.
+        """
+        ...
+
+    # -- reconciling ------------------------------------------------------------------------------------------------
+
+    def expire_leases(self) -> list[Hint]:
+        """Free running tasks whose lease is over, one by one on (state, attempt); each costs an attempt, as ``Failed``."""
+        ...
+
+    def recheck_barriers(self) -> list[Hint]:
+        """Bring every wip job to where its rows say it is, should a step have been missed."""
+        ...
+
+    def ready(self, *, job_id: str | None = None, limit: int = 1000) -> list[Hint]:
+        """Return hints for ready tasks of wip jobs that are due now, oldest first."""
+        ...
+
+    def next_due_seconds(self) -> float | None:
+        """Return the seconds until a retry is due or a lease ends (0.0 when one is overdue); None when nothing waits."""
+        ...
+
+    # -- for people and tests ---------------------------------------------------------------------------------------
+
+    def tasks(self, job_id: str) -> list[Task]:
+        """Return the job's tasks by stage (in the plan's order) and ordinal."""
+        ...
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """Return every attempt of the job's tasks in the order they started."""
+        ...
+
+    def keys(self, job_id: str) -> set[str]:
+        """Return the storage keys of committed partials and parts; everything else under the job's prefix is garbage."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. The catalog must not be used afterwards."""
+        ...

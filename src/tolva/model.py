@@ -1,0 +1,225 @@
+"""The words of tolva as plain records: job, file, chunk, task, attempt, partial, part.
+
+These are what the contracts speak in. They hold facts, never behaviour, and name neither database nor storage.
+Times are seconds since 1970 by the catalog's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tolva.plan import Role
+from tolva.states import JobStatus, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a client submitted and where it stands. ``error`` is set exactly when it failed."""
+
+    id: str
+    client: str
+    kind: str
+    status: JobStatus
+    document: dict[str, Any]
+    plan: dict[str, Any] | None
+    labels: dict[str, str]
+    created_at: float
+    last_updated: float
+    started_at: float | None = None
+    completed_on: float | None = None
+    retrieved_at: float | None = None
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is submitted; ``digest`` tells equal submissions (document, inputs, destination) apart."""
+
+    id: str
+    client: str
+    kind: str
+    document: dict[str, Any]
+    digest: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """An input file: its label for people, and where its bytes are.
+
+    ``layout`` is what the format needs to read any chunk of the file alone (dialect, header, encoding), as JSON
+    values. ``fingerprint`` changes when the bytes may have changed. ``first_byte`` is where the records start.
+    """
+
+    table: str
+    name: str
+    location: str
+    bytes: int
+    fingerprint: str
+    layout: dict[str, Any]
+    first_byte: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A stored ``NewFile``: chunks are cut up to ``cut_bytes``; ``ended`` when there will be no more of them."""
+
+    id: int
+    job_id: str
+    table: str
+    name: str
+    location: str
+    bytes: int
+    fingerprint: str
+    layout: dict[str, Any]
+    cut_bytes: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A run of whole records: ``[offset, offset + length)`` of its file. ``traits`` are the format's own notes."""
+
+    offset: int
+    length: int
+    traits: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """The message that a task is ready. Losing or repeating one harms nothing. ``bytes`` is what the task reads."""
+
+    task_id: int
+    role: Role
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A byte range of a partial's object: the rows of one output (in one hash partition) as an Arrow stream."""
+
+    output: str
+    partition: int
+    offset: int
+    length: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a committed task left for later stages: one stored object, and where in it each output is."""
+
+    key: str
+    bytes: int
+    sha256: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a result, at most the size cap (unless a single record is larger). ``ordinal`` counts from 1."""
+
+    query: str
+    ordinal: int
+    name: str
+    format: str
+    key: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right of one attempt to run a task, with all it needs to know to run it.
+
+    ``attempt`` is the fencing token: it grows with every claim of the task, and only the newest may commit.
+    A scan has ``file`` and ``chunk``; a reduce has ``partitions``; ``partials`` are the inputs of either and of a
+    finish, in the order of the tasks that wrote them (already limited to the outputs that the stage reads).
+    """
+
+    task_id: int
+    attempt: int
+    job_id: str
+    stage: str
+    role: Role
+    ordinal: int
+    lease_until: float
+    file: File | None = None
+    chunk: Chunk | None = None
+    partitions: tuple[int, ...] = ()
+    partials: tuple[Partial, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt that finished: what it left, and what it read."""
+
+    task_id: int
+    attempt: int
+    partial: Partial | None = None
+    parts: tuple[Part, ...] = ()
+    records_read: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt that didn't. ``retryable`` is false when another try must end the same way; then the job fails."""
+
+    task_id: int
+    attempt: int
+    error: dict[str, Any]
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a task as it is remembered. ``outcome`` is done, failed, lost, released, fenced or running."""
+
+    task_id: int
+    attempt: int
+    worker: str
+    started_at: float
+    ended_at: float | None
+    outcome: str
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task's record, for people and tests."""
+
+    id: int
+    job_id: str
+    stage: str
+    role: Role
+    ordinal: int
+    state: TaskState
+    attempt: int
+    failures: int
+    lease_until: float | None
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far a stage is. ``ended``: no more tasks will be made."""
+
+    name: str
+    role: Role
+    created: int
+    done: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: input bytes known and read so far, records read, and each stage in the plan's order."""
+
+    bytes_total: int
+    bytes_done: int
+    records_done: int
+    stages: tuple[StageProgress, ...]

@@ -1,0 +1,185 @@
+"""The plan of a job: stages, what each reads and what it leaves. Made by the planner, run by workers, kept as JSON.
+
+A **stage** is done by many equal tasks. A ``scan`` task reads one chunk of one table; a ``reduce`` task reads some
+hash partitions of what earlier stages left; a ``finish`` stage has one task, which reads everything its inputs left
+and writes a query's parts. What a task leaves is a set of **outputs**, each the answer of one SELECT over the task's
+own input; one scan stage carries the outputs of every query that reads its table, so a chunk is parsed once.
+
+Stages meet at **barriers**: a stage's tasks start when all its inputs' stages are over. Only a scan without inputs
+starts while its table is still growing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+PARTITION_COLUMN = "__partition"
+"""The last column of a partitioned output's SELECT: the partition's number, an integer in [0, Plan.partitions)."""
+
+LINE_COLUMN = "__line"
+"""The only column of an output of encoded lines: one whole record of the result, its line end included."""
+
+
+class Role(StrEnum):
+    """What kind of work a stage is; each role can have its own workers."""
+
+    SCAN = "scan"
+    REDUCE = "reduce"
+    FINISH = "finish"
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+
+
+class Reads(StrEnum):
+    """How much of an earlier output one task reads."""
+
+    PARTITION = "partition"  # only the task's own hash partitions
+    ALL = "all"  # everything (broadcast, gather, finish), in the order of the tasks that wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's name and its type, in DuckDB's words."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What every task of a stage leaves under ``name``: the rows of ``sql`` over the task's relations.
+
+    ``columns`` are the rows' names and types (without the partition column), so that a reader of no rows at all still
+    has a schema. A partitioned output's SELECT ends with ``PARTITION_COLUMN``. An output of ``lines`` has the one
+    column ``LINE_COLUMN``.
+    """
+
+    name: str
+    sql: str
+    columns: tuple[Column, ...]
+    partitioned: bool = False
+    lines: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An earlier stage's output, seen by this stage's SQL as the relation ``relation``."""
+
+    relation: str
+    output: str
+    reads: Reads
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The query whose parts a finish stage writes, in order.
+
+    With ``sql`` the rows are its answer over the stage's inputs; without, the stage has one input and passes it on
+    as it is (rows, or lines that were encoded earlier).
+    """
+
+    query: str
+    format: Format
+    columns: tuple[Column, ...]
+    sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a plan. ``notes`` say for people what was decided and why (pushed filters, broadcast, gather)."""
+
+    name: str
+    role: Role
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    result: Result | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages in an order in which every stage comes after those it reads from."""
+
+    stages: tuple[Stage, ...]
+    partitions: int
+    queries: tuple[str, ...] = field(default=())
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name; KeyError when there is none."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(name)
+
+    def writer_of(self, output: str) -> Stage:
+        """Return the stage that leaves ``output``; KeyError when none does."""
+        for stage in self.stages:
+            if any(out.name == output for out in stage.outputs):
+                return stage
+        raise KeyError(output)
+
+    def output(self, name: str) -> Output:
+        """Return the output of that name; KeyError when there is none."""
+        return next(out for out in self.writer_of(name).outputs if out.name == name)
+
+    def needs(self, stage: Stage) -> frozenset[str]:
+        """Return the names of the stages that ``stage`` reads from."""
+        return frozenset(self.writer_of(i.output).name for i in stage.inputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Plan:
+        """Rebuild a plan written by ``to_json``."""
+        return Plan(
+            stages=tuple(_stage(s) for s in value["stages"]),
+            partitions=value["partitions"],
+            queries=tuple(value["queries"]),
+        )
+
+
+def coalesce(partition_bytes: list[int], target_bytes: int) -> list[list[int]]:
+    """Group neighbouring partitions into the tasks of a reduce stage, by what they really hold.
+
+    Each group holds at most ``target_bytes``, unless one partition alone is larger. Every partition is in exactly one
+    group, and there is always a group, so that a stage with no input rows still has a task (count(*) of nothing is 0).
+    """
+    groups: list[list[int]] = [[]]
+    held = 0
+    for partition, size in enumerate(partition_bytes):
+        if groups[-1] and held + size > target_bytes:
+            groups.append([])
+            held = 0
+        groups[-1].append(partition)
+        held += size
+    return groups
+
+
+def _columns(value: list[dict[str, Any]]) -> tuple[Column, ...]:
+    return tuple(Column(**c) for c in value)
+
+
+def _stage(value: dict[str, Any]) -> Stage:
+    result = value["result"]
+    return Stage(
+        name=value["name"],
+        role=Role(value["role"]),
+        table=value["table"],
+        columns=tuple(value["columns"]),
+        inputs=tuple(Input(i["relation"], i["output"], Reads(i["reads"])) for i in value["inputs"]),
+        outputs=tuple(Output(**{**o, "columns": _columns(o["columns"])}) for o in value["outputs"]),
+        result=result and Result(result["query"], Format(result["format"]), _columns(result["columns"]), result["sql"]),
+        notes=tuple(value["notes"]),
+    )
