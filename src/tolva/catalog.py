@@ -78,7 +78,7 @@ class Catalog(Protocol):
         ...
 
     def admit(self) -> list[Hint]:
-        """Turn pending jobs that have a plan and a ready task into wip, each client's in their order, within the limits."""
+        """Turn pending jobs that have a plan and a ready task into wip, each client's in order, within the limits."""
         ...
 
     def cancel(self, job_id: str) -> Job:
@@ -141,7 +141,7 @@ class Catalog(Protocol):
         ...
 
     def renew(self, attempts: Collection[tuple[int, int]], lease_seconds: float) -> set[tuple[int, int]]:
-        """Prolong the leases of these (task id, attempt); return those that are no longer theirs, or whose job is over."""
+        """Prolong the leases of these (task id, attempt); return those that lost theirs, or whose job is over."""
         ...
 
     def commit(self, outcomes: Sequence[Done | Failed]) -> tuple[set[tuple[int, int]], list[Hint]]:
@@ -173,7 +173,7 @@ class Catalog(Protocol):
     # -- reconciling ------------------------------------------------------------------------------------------------
 
     def expire_leases(self) -> list[Hint]:
-        """Free running tasks whose lease is over, one by one on (state, attempt); each costs an attempt, as ``Failed``."""
+        """Free running tasks whose lease is over, one by one on (state, attempt); each costs an attempt."""
         ...
 
     def recheck_barriers(self) -> list[Hint]:
@@ -181,11 +181,11 @@ class Catalog(Protocol):
         ...
 
     def ready(self, *, job_id: str | None = None, limit: int = 1000) -> list[Hint]:
-        """Return hints for ready tasks of wip jobs that are due now, oldest first."""
+        """Return hints for the due ready tasks of wip jobs, oldest first."""
         ...
 
     def next_due_seconds(self) -> float | None:
-        """Return the seconds until a retry is due or a lease ends (0.0 when one is overdue); None when nothing waits."""
+        """Return the seconds until a retry is due or a lease ends (0.0: overdue); None when nothing waits."""
         ...
 
     # -- for people and tests ---------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ class TolvaError(Exception):
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = True
+    """Whether another try of the same may end otherwise."""
 
     def __init__(self, message: str, **data: Any) -> None:
         super().__init__(message)
@@ -27,8 +29,8 @@ class TolvaError(Exception):
         self.data = data
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the error as JSON values: ``code``, ``message`` and ``data``."""
-        return {"code": self.code, "message": self.message, "data": self.data}
+        """Return the error as JSON values: ``code``, ``message``, ``retryable`` and ``data``."""
+        return {"code": self.code, "message": self.message, "retryable": self.retryable, "data": self.data}
 
     @staticmethod
     def from_dict(value: dict[str, Any]) -> TolvaError:
@@ -49,6 +51,7 @@ class UsageError(TolvaError):
     code = "usage"
     http_status = 422
     exit_code = 2
+    retryable = False
 
 
 class DocumentError(UsageError):
@@ -80,6 +83,7 @@ class RecordError(TolvaError):
 
     code = "record"
     http_status = 422
+    retryable = False
 
 
 class ExecutionError(TolvaError):
@@ -87,6 +91,7 @@ class ExecutionError(TolvaError):
 
     code = "execution"
     http_status = 422
+    retryable = False
 
 
 class StorageError(TolvaError):

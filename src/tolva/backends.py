@@ -1,0 +1,20 @@
+"""A consistent set of adapters, as ``config`` chooses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tolva.catalog import Catalog
+from tolva.dispatch import Dispatcher
+from tolva.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Where truth, bytes and hints are. ``open_storage`` can be pickled: children open the storage themselves."""
+
+    catalog: Catalog
+    storage: Storage
+    dispatcher: Dispatcher
+    open_storage: Callable[[], Storage]

@@ -1,0 +1,1 @@
+"""The service: from a job document to its results; who may run; and putting right what was interrupted."""

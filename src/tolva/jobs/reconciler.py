@@ -1,0 +1,68 @@
+"""The reconciler: brings everything to where the catalog says it should be. Any number may run at once.
+
+It admits jobs, dispatches ready tasks whose hints were lost, frees leases that ended and re-checks barriers. It sleeps
+until the catalog says that something will be due, or until somebody wakes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from tolva.catalog import Catalog
+from tolva.dispatch import Dispatcher
+
+_IDLE_SECONDS = 5.0
+"""The longest sleep: hints are lost without anybody noticing, so now and then all ready tasks are dispatched again."""
+
+_LEAST_SECONDS = 0.05
+
+
+class Reconciler:
+    """Runs ``reconcile`` in a thread whenever something is due.
+
+    Args:
+        job_id: look after this job only; None: after all.
+        on_change: called after each round that did something.
+    """
+
+    def __init__(
+        self, catalog: Catalog, dispatcher: Dispatcher, on_change: Callable[[], None], job_id: str | None = None
+    ) -> None:
+        self._catalog = catalog
+        self._dispatcher = dispatcher
+        self._on_change = on_change
+        self._job_id = job_id
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first round at once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have a round now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish the round that runs, if any, and end."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def reconcile(self) -> None:
+        """Do one round: admit, free ended leases, re-check barriers, dispatch what is ready."""
+        catalog = self._catalog
+        found = [*catalog.admit(), *catalog.expire_leases(), *catalog.recheck_barriers()]
+        hints = {hint.task_id: hint for hint in [*found, *catalog.ready(job_id=self._job_id)]}
+        self._dispatcher.publish(hints.values())
+        if hints:
+            self._on_change()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            self.reconcile()
+            due = self._catalog.next_due_seconds()
+            self._wake.wait(_IDLE_SECONDS if due is None else min(max(due, _LEAST_SECONDS), _IDLE_SECONDS))

@@ -1,0 +1,211 @@
+"""Child processes that run tasks, one at a time each, and can be killed.
+
+A task runs in a process of its own because a query can't always be interrupted and may use any amount of memory: what
+can't be stopped politely is killed, and only its own attempt is lost.
+
+Children come from a fork server that has the heavy imports loaded, so a new one is there in milliseconds. Each has a
+pipe of its own: nothing is shared between children, so that killing one at any instruction can't block another.
+A child dies with its parent, even when that is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any
+
+from tolva.errors import ExecutionError, TolvaError, WorkerLostError
+
+_PRELOAD = ["tolva.work.task"]
+_PR_SET_PDEATHSIG = 1
+
+Call = Callable[[Any], tuple[Any, bool]]
+"""Answers a request; returns the answer, and whether the process may be used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a child prepares itself: ``start`` is called once in the child and returns what answers its requests."""
+
+    start: Callable[[], Call]
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: somebody wanted it
+    """The call's child was killed because the work is no longer wanted."""
+
+
+class Cancel:
+    """A switch that ends a call from another thread, once and for good."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+        self.on = False
+
+    def __call__(self) -> None:
+        """End the call that runs under this switch, or that ever will."""
+        with self._lock:
+            self.on = True
+            if self._child is not None:
+                self._child.kill()
+
+    def bind(self, child: _Child | None) -> None:
+        """Say which child runs the call now."""
+        with self._lock:
+            self._child = child
+            if self.on and child is not None:
+                child.kill()
+
+
+class Children:
+    """``count`` child processes. Threads call ``run``; each call has one child to itself."""
+
+    def __init__(self, count: int, setup: Setup) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(_PRELOAD)
+        self._setup = setup
+        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._all: set[_Child] = set()
+        self._closed = False
+        for _ in range(count):
+            self._idle.put(None)
+
+    def run(self, request: Any, *, deadline_seconds: float | None, cancel: Cancel) -> Any:
+        """Let a free child answer the request; wait for a free one if need be.
+
+        Raises what the child raised; WorkerLostError if it died; ExecutionError if it was killed for taking longer
+        than ``deadline_seconds``; Cancelled if ``cancel`` was used.
+        """
+        child = self._idle.get()
+        try:
+            if child is None or not child.alive:
+                child = self._start()
+            cancel.bind(child)
+            return child.ask(request, deadline_seconds)
+        except WorkerLostError:
+            if cancel.on or self._closed:
+                raise Cancelled from None
+            raise
+        finally:
+            cancel.bind(None)
+            self._idle.put(self._keep(child))
+
+    def prestart(self) -> None:
+        """Start the children now rather than with their first request."""
+        idle = [self._idle.get() for _ in range(self._idle.qsize())]
+        for child in idle:
+            self._idle.put(child or self._start())
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the living children."""
+        with self._lock:
+            return [child.pid for child in self._all if child.alive]
+
+    def close(self) -> None:
+        """Kill every child. Calls that still run raise Cancelled."""
+        with self._lock:
+            self._closed = True
+            children, self._all = self._all, set()
+        for child in children:
+            child.kill()
+
+    def _start(self) -> _Child:
+        with self._lock:
+            if self._closed:
+                raise Cancelled
+            child = _Child(self._context, self._setup)
+            self._all.add(child)
+            return child
+
+    def _keep(self, child: _Child | None) -> _Child | None:
+        if child is not None and child.alive and not child.tainted:
+            return child
+        if child is not None:
+            child.kill()
+            with self._lock:
+                self._all.discard(child)
+        return None
+
+
+class _Child:
+    """One process and the pipe to it."""
+
+    def __init__(self, context: Any, setup: Setup) -> None:
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.pid: int = self._process.pid
+        self.tainted = False
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def ask(self, request: Any, deadline_seconds: float | None) -> Any:
+        # Until an answer has been taken, whatever else happens leaves the pipe in an unknown state.
+        self.tainted = True
+        try:
+            self._pipe.send_bytes(pickle.dumps(request))
+            if not connection.wait([self._pipe], deadline_seconds):
+                self.kill()
+                raise ExecutionError(
+                    f"A task ran longer than its limit of {deadline_seconds:g} seconds and was stopped. "
+                    "Make the query lighter or raise --task-seconds.",
+                    deadline_seconds=deadline_seconds,
+                )
+            ok, healthy, answer = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own child wrote it
+        except (EOFError, OSError):
+            raise self._lost() from None
+        self.tainted = not healthy
+        if ok:
+            return answer
+        raise answer
+
+    def _lost(self) -> WorkerLostError:
+        self._process.join()
+        code = self._process.exitcode
+        cause = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
+        hint = " This is what running out of memory looks like." if code == -signal.SIGKILL else ""
+        return WorkerLostError(f"The process that ran the task {cause}.{hint}", exit_code=code)
+
+
+def _serve(pipe: connection.Connection, setup: Setup) -> None:
+    _die_with_parent()
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answer = setup.start()
+    while True:
+        try:
+            request = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our own parent wrote it
+        except EOFError:
+            return
+        pipe.send_bytes(pickle.dumps(_answer(answer, request)))
+
+
+def _answer(answer: Call, request: Any) -> tuple[bool, bool, Any]:
+    """Return (went well, process may be used again, answer or error)."""
+    try:
+        result, healthy = answer(request)
+    except TolvaError as error:
+        return False, True, error
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+        return False, False, TolvaError(f"{type(error).__name__}: {error}", type=type(error).__name__)
+    return True, healthy, result
+
+
+def _die_with_parent() -> None:
+    # The direct parent is the fork server, which ends when the process that uses it does.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
