@@ -1,0 +1,1 @@
+"""Dispatch adapters; ``config`` alone names them."""

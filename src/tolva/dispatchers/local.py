@@ -1,0 +1,138 @@
+"""Hints between the threads of one process.
+
+Later stages go first (finish, reduce, scan), so that jobs already far on end and free their files. Within a role hints
+are first in, first out: they don't say whose job they are of, so fairness between clients is the catalog's, which
+admits jobs. A hint that is queued already isn't queued twice, however often the reconciler publishes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Iterable
+
+from tolva.dispatch import Handler
+from tolva.model import Hint
+from tolva.plan import Role
+
+_FIRST_TO_LAST = (Role.FINISH, Role.REDUCE, Role.SCAN)
+
+_MAX_BATCH_HINTS = 64
+_MIN_PAUSE_SECONDS = 0.05
+_MAX_PAUSE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class LocalDispatcher:
+    """Dispatch by threads of this process; its queues end with it, and the catalog makes up for that."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._queues: dict[Role, dict[int, Hint]] = {role: {} for role in _FIRST_TO_LAST}
+        self._put_off: list[tuple[float, list[Hint]]] = []
+        self._errors: dict[int, int] = {}
+        self._paused: set[Role] = set()
+        self._draining = False
+        self._threads: list[threading.Thread] = []
+
+    def publish(self, hints: Iterable[Hint]) -> None:
+        """Put the hints on the queues of their roles."""
+        with self._changed:
+            self._enqueue(hints)
+            self._changed.notify_all()
+
+    def subscribe(self, roles: Collection[Role], handler: Handler, *, slots: int, batch_bytes: int) -> None:
+        """Call ``handler`` in up to ``slots`` threads at once with hints of these roles, until drained."""
+        wanted = [role for role in _FIRST_TO_LAST if role in roles]
+
+        def serve() -> None:
+            while batch := self._take(wanted, slots, batch_bytes):
+                self._deliver(handler, batch)
+
+        for slot in range(slots):
+            # A daemon: a handler that never ends must not keep the process alive after drain gave up on it.
+            thread = threading.Thread(target=serve, name=f"slot-{slot}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def pause(self, role: Role) -> None:
+        """Deliver no more hints of this role; running handlers finish. Published hints are kept."""
+        with self._changed:
+            self._paused.add(role)
+
+    def resume(self, role: Role) -> None:
+        """Deliver hints of this role again."""
+        with self._changed:
+            self._paused.discard(role)
+            self._changed.notify_all()
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Deliver nothing more and wait for running handlers; return whether all ended in time."""
+        with self._changed:
+            self._draining = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _take(self, roles: list[Role], slots: int, batch_bytes: int) -> list[Hint]:
+        """Wait for hints; an empty list says that there will be no more."""
+        with self._changed:
+            while not self._draining:
+                due_seconds = self._requeue_due()
+                for role in roles:
+                    if self._queues[role] and role not in self._paused:
+                        return _batch(self._queues[role], slots, batch_bytes)
+                self._changed.wait(due_seconds)
+            return []
+
+    def _requeue_due(self) -> float | None:
+        """Queue again what was put off long enough; return the seconds until the next is due, None if there is none."""
+        now = time.monotonic()
+        for due, hints in self._put_off:
+            if due <= now:
+                self._enqueue(hints)
+        self._put_off = [(due, hints) for due, hints in self._put_off if due > now]
+        return min((due - now for due, _ in self._put_off), default=None)
+
+    def _enqueue(self, hints: Iterable[Hint]) -> None:
+        for hint in hints:
+            self._queues[hint.role].setdefault(hint.task_id, hint)
+
+    def _deliver(self, handler: Handler, batch: list[Hint]) -> None:
+        try:
+            handler(batch)
+        except Exception:  # noqa: BLE001 - whatever it was, the hints must be delivered again
+            _log.warning("A handler failed; its %d hints are delivered again.", len(batch), exc_info=True)
+            self._put_off_batch(batch)
+        else:
+            with self._changed:
+                for hint in batch:
+                    self._errors.pop(hint.task_id, None)
+
+    def _put_off_batch(self, batch: list[Hint]) -> None:
+        with self._changed:
+            for hint in batch:
+                self._errors[hint.task_id] = self._errors.get(hint.task_id, 0) + 1
+            errors = max(self._errors[hint.task_id] for hint in batch)
+            pause_seconds = min(_MIN_PAUSE_SECONDS * 2 ** (errors - 1), _MAX_PAUSE_SECONDS)
+            self._put_off.append((time.monotonic() + pause_seconds, batch))
+            self._changed.notify_all()
+
+
+def _batch(queue: dict[int, Hint], slots: int, batch_bytes: int) -> list[Hint]:
+    """Take the first hint, and those behind it while they are small and the other slots get their share."""
+    share = min(-(-len(queue) // slots), _MAX_BATCH_HINTS)
+    batch: list[Hint] = []
+    held = 0
+    for hint in queue.values():
+        held += hint.bytes
+        if batch and (held > batch_bytes or len(batch) == share):
+            break
+        batch.append(hint)
+    for hint in batch:
+        del queue[hint.task_id]
+    return batch

@@ -1,0 +1,1 @@
+"""Storage adapters; ``config`` alone names them."""

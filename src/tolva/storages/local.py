@@ -1,0 +1,141 @@
+"""Named bytes as files below one folder.
+
+Writing goes through obstore, which has no fsync. An object is therefore written under a name of its own, fsynced by
+path, and only then renamed: were the rename first, a power cut could leave a key with no bytes behind it, and for
+``put_new`` such a key would count as taken for ever. The folders are fsynced last, since they hold the names.
+Reading goes past obstore: a memory map of a file of many ranges is ready in a hundredth of the time, and plain reads
+stream ten times as fast.
+"""
+
+from __future__ import annotations
+
+import builtins
+import mmap
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore
+
+from tolva import crash
+from tolva.storage import Buffer
+from tolva.storages.failures import storage_errors
+
+_UNFINISHED = ".unfinished"
+"""How the names of objects end that are still being written; no key ends so."""
+
+
+class LocalStorage:
+    """Storage in the folder ``root``, which is made if need be."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        with storage_errors(str(root), root):
+            root.mkdir(parents=True, exist_ok=True)
+            self._store = LocalStore(root)
+
+    def put(self, key: str, data: Iterable[Buffer]) -> int:
+        """Store the concatenated buffers under ``key`` in one step; return their length in bytes."""
+        self._write(key, data, overwrite=True)
+        with storage_errors(key, self._root):
+            return self._path(key).stat().st_size
+
+    def put_new(self, key: str, data: Buffer) -> bool:
+        """Store ``data`` if there is nothing under ``key``; return whether it was stored."""
+        try:
+            self._write(key, [data], overwrite=False)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def get(self, key: str, ranges: Sequence[tuple[int, int]] | None = None) -> list[memoryview]:
+        """Return the ranges asked for, as views of a memory map that lives as long as they do."""
+        with storage_errors(key, self._root), self._path(key).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            # An empty file can't be mapped.
+            whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
+        return [whole] if ranges is None else [whole[offset : offset + length] for offset, length in ranges]
+
+    def stream(self, key: str, *, block_bytes: int = 8 * 2**20) -> Iterator[memoryview]:
+        """Yield the object's bytes in order, in blocks of at most ``block_bytes``."""
+        with storage_errors(key, self._root), self._path(key).open("rb", buffering=0) as file:
+            while block := file.read(block_bytes):
+                yield memoryview(block)
+
+    def size(self, key: str) -> int | None:
+        """Return the object's length in bytes, or None when there is none."""
+        with storage_errors(key, self._root):
+            try:
+                return obstore.head(self._store, key)["size"]
+            except FileNotFoundError:
+                return None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below the folder ``prefix``, in no order."""
+        with storage_errors(prefix, self._root):
+            for page in obstore.list(self._store, prefix):
+                yield from (found["path"] for found in page if not found["path"].endswith(_UNFINISHED))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove these objects; those that are not there are no error."""
+        for key in keys:
+            crash.point("storage.delete.before")
+            with storage_errors(key, self._root):
+                try:
+                    obstore.delete(self._store, key)
+                except FileNotFoundError:
+                    continue
+            crash.point("storage.delete.after")
+
+    def delete_below(self, prefix: str) -> None:
+        """Remove the folder ``prefix`` with everything in it, also what killed writers left there."""
+        crash.point("storage.delete.before")
+        with storage_errors(prefix, self._root):
+            try:
+                shutil.rmtree(self._path(prefix))
+            except FileNotFoundError:
+                return
+        crash.point("storage.delete.after")
+
+    def _path(self, key: str) -> Path:
+        return self._root / key
+
+    def _write(self, key: str, data: Iterable[Buffer], *, overwrite: bool) -> None:
+        crash.point("storage.put.before")
+        path = self._path(key)
+        unfinished = f"{key}.{uuid4().hex}{_UNFINISHED}"
+        with storage_errors(key, self._root):
+            folders = _folders_to_sync(path)
+            try:
+                obstore.put(self._store, unfinished, iter(data))
+                _sync(self._path(unfinished))
+                crash.point("storage.put.unfinished")
+                obstore.rename(self._store, unfinished, key, overwrite=overwrite)
+            except BaseException:
+                self._path(unfinished).unlink(missing_ok=True)
+                raise
+            for folder in folders:
+                _sync(folder)
+        crash.point("storage.put.after")
+
+
+def _folders_to_sync(path: Path) -> builtins.list[Path]:
+    """Return the file's folder and, as far as folders will have to be made, those that will hold their names."""
+    folders = []
+    for folder in path.parents:
+        folders.append(folder)
+        if folder.is_dir():
+            break
+    return folders
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
