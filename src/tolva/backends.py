@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tolva.catalog import Catalog
@@ -12,9 +11,8 @@ from tolva.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Where truth, bytes and hints are. ``open_storage`` can be pickled: children open the storage themselves."""
+    """Where truth, bytes and hints are."""
 
     catalog: Catalog
     storage: Storage
     dispatcher: Dispatcher
-    open_storage: Callable[[], Storage]

@@ -101,6 +101,13 @@ class StorageError(TolvaError):
     http_status = 503
 
 
+class CatalogError(TolvaError):
+    """The catalog can't be opened, read or written: locked, disk full, not allowed, or written by a newer tolva."""
+
+    code = "catalog"
+    http_status = 503
+
+
 class WorkerLostError(TolvaError):
     """The process that ran a task ended before the task did (killed, out of memory, crashed)."""
 
@@ -133,6 +140,12 @@ class StateError(TolvaError):
 
     code = "state"
     http_status = 409
+
+
+class CancelledError(StateError):
+    """The job was cancelled; its work has stopped and its files are gone."""
+
+    code = "cancelled"
 
 
 class InterruptedJobError(TolvaError):

@@ -206,13 +206,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """How far a stage is. ``ended``: no more tasks will be made."""
+    """How far a stage is. ``ended``: no more tasks will be made; ``over_at``: when its last task was committed.
+
+    ``records``: input records that its tasks have read.
+    """
 
     name: str
     role: Role
     created: int
     done: int
     ended: bool
+    records: int = 0
+    over_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

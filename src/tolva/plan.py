@@ -136,6 +136,11 @@ class Plan:
         """Return the names of the stages that ``stage`` reads from."""
         return frozenset(self.writer_of(i.output).name for i in stage.inputs)
 
+    def scans_below(self, stage: Stage) -> frozenset[str]:
+        """Return the names of the scan stages whose records, directly or not, reach ``stage`` (itself included)."""
+        own = {stage.name} if stage.table is not None else set()
+        return frozenset(own).union(*(self.scans_below(self.stage(name)) for name in self.needs(stage)))
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
         return asdict(self)

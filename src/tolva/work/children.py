@@ -17,7 +17,6 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any
 
@@ -30,11 +29,8 @@ Call = Callable[[Any], tuple[Any, bool]]
 """Answers a request; returns the answer, and whether the process may be used again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """How a child prepares itself: ``start`` is called once in the child and returns what answers its requests."""
-
-    start: Callable[[], Call]
+Setup = Callable[[], Call]
+"""Called once in a new child; returns what answers its requests. Must be picklable."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody wanted it
@@ -102,7 +98,10 @@ class Children:
         """Start the children now rather than with their first request."""
         idle = [self._idle.get() for _ in range(self._idle.qsize())]
         for child in idle:
-            self._idle.put(child or self._start())
+            try:
+                self._idle.put(child or self._start())
+            except Cancelled:
+                self._idle.put(None)
 
     @property
     def pids(self) -> list[int]:
@@ -186,7 +185,7 @@ def _serve(pipe: connection.Connection, setup: Setup) -> None:
     _die_with_parent()
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answer = setup.start()
+    answer = setup()
     while True:
         try:
             request = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our own parent wrote it

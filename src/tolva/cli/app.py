@@ -1,0 +1,85 @@
+"""The command ``tolva``: its subcommands, and how errors and signals become messages and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done with rejects, 4 not allowed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+import tolva
+from tolva.cli import demo, explain, generate, query, run_job
+from tolva.errors import InterruptedJobError, TolvaError, UsageError
+
+_SETTINGS_FILE = Path("tolva.toml")
+
+app = typer.Typer(
+    name="tolva",
+    help="Cut big files of records into chunks, work on them in parallel, answer in SQL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="demo")(demo.demo)
+app.command(name="run")(run_job.run)
+app.command(name="sql")(query.sql)
+app.command(name="explain")(explain.explain)
+app.add_typer(generate.app, name="generate")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"tolva {tolva.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    _version_asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.default_map = _from_file()
+
+
+def run() -> NoReturn:
+    """Run the command line; every error ends as one message on stderr and an exit code."""
+    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        app()
+    except TolvaError as error:
+        _fail(error)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (head, less).
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+def _fail(error: TolvaError) -> NoReturn:
+    typer.echo(f"tolva: {error.message}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise InterruptedJobError("Interrupted. Finished work is kept: the same command with --resume goes on from there.")
+
+
+def _from_file() -> dict[str, object]:
+    """Read ``tolva.toml`` in the current folder: a table of options for each command."""
+    if not _SETTINGS_FILE.exists():
+        return {}
+    import tomllib  # noqa: PLC0415 - most runs have no such file
+
+    try:
+        return tomllib.loads(_SETTINGS_FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{_SETTINGS_FILE} can't be used: {error}") from None

@@ -1,0 +1,37 @@
+"""``tolva generate``: data to try things with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Make data to try things with.", no_args_is_help=True)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep ``coffee`` a subcommand while it is the only one."""
+
+
+@app.command()
+def coffee(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
+    transactions: Annotated[int, typer.Option(min=1, help="How many transactions.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Other seeds make other data; the same makes the same.")] = 0,
+    full: Annotated[bool, typer.Option("--full", help="Full size: 14.6 million transactions, 3.2 GB.")] = False,
+) -> None:
+    """Make coffee-shop sales: transactions, items, users, stores, menu.
+
+    Example: tolva generate coffee coffee --transactions 1000000
+    """
+    from tolva.coffee.generate import generate  # noqa: PLC0415 - keeps --help quick
+
+    made = generate(folder, transactions=transactions, seed=seed, full=full)
+    print(
+        f"{folder}: {made.transactions:,} transactions, {made.items:,} items, {made.users:,} users "
+        f"in {made.files} files, {made.bytes / 2**20:,.0f} MB",
+        file=sys.stderr,
+    )

@@ -1,0 +1,102 @@
+"""Options that several commands share, and the settings they make.
+
+Each comes from its flag, else from ``TOLVA_*`` in the environment, else from ``tolva.toml``, else from its default.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tolva.errors import UsageError
+
+if TYPE_CHECKING:
+    from tolva.config import Settings
+
+_UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+_PANEL = "Where and how much"
+
+
+def size(text: str) -> int:
+    """Read ``64MB`` or ``1048576`` as bytes (1 MB is 2**20 bytes)."""
+    compact = text.strip().upper().replace(" ", "")
+    digits = compact.rstrip("BKMGI")
+    unit = _UNITS.get(compact[len(digits) :])
+    if unit is None or not digits.replace(".", "", 1).isdigit() or float(digits) * unit < 1:
+        raise typer.BadParameter(f"{text!r} is not a size such as 64MB, 1.5GB or 1048576")
+    return int(float(digits) * unit)
+
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TOLVA_STATE", help="Folder for the catalog and work in progress.", rich_help_panel=_PANEL, metavar="DIR"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(envvar="TOLVA_WORKERS", min=1, help="Child processes; default: the cores.", rich_help_panel=_PANEL),
+]
+ChunkSize = Annotated[
+    str,
+    typer.Option("--chunk", envvar="TOLVA_CHUNK", help="Size of a chunk.", rich_help_panel=_PANEL, metavar="SIZE"),
+]
+Memory = Annotated[
+    str,
+    typer.Option(envvar="TOLVA_MEMORY", help="Memory for all engines.", rich_help_panel=_PANEL, metavar="SIZE"),
+]
+TaskSeconds = Annotated[
+    float | None,
+    typer.Option(
+        envvar="TOLVA_TASK_SECONDS", help="Stop a task that runs longer.", rich_help_panel=_PANEL, metavar="SECONDS"
+    ),
+]
+LeaseSeconds = Annotated[
+    float,
+    typer.Option(
+        envvar="TOLVA_LEASE_SECONDS",
+        min=1.0,
+        help="How long a silent worker keeps its task.",
+        rich_help_panel=_PANEL,
+        metavar="SECONDS",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+CHUNK = "32MB"
+MEMORY = "1GB"
+LEASE_SECONDS = 15.0
+
+
+def settings(
+    state: Path | None,
+    workers: int | None,
+    chunk: str = CHUNK,
+    memory: str = MEMORY,
+    task_seconds: float | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Settings:
+    """Put the options together; UsageError if the state folder can't be used."""
+    from tolva.config import Settings, default_state  # noqa: PLC0415 - keeps --help quick
+
+    folder = state or default_state()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The state folder {folder} can't be made: {error.strerror}. Give another with --state or TOLVA_STATE."
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"The state folder {folder} can't be written. Give another with --state or TOLVA_STATE.")
+    return Settings(
+        state=folder.resolve(),
+        workers=workers or len(os.sched_getaffinity(0)),
+        chunk_bytes=size(chunk),
+        memory_bytes=size(memory),
+        lease_seconds=lease_seconds,
+        task_seconds=task_seconds,
+    )

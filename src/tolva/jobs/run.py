@@ -1,0 +1,205 @@
+"""Run a job here and now: submit or take up, feed, wait, deliver, clean. Behind ``tolva run`` and ``tolva demo``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tolva.backends import Backends
+from tolva.errors import NotFoundError, TolvaError
+from tolva.jobs import folder_lock
+from tolva.jobs.deliver import check_folder, deliver
+from tolva.jobs.document import JobDocument
+from tolva.jobs.feed import feed
+from tolva.jobs.reconciler import Reconciler
+from tolva.jobs.submit import digest_of, prepare, submit
+from tolva.model import Job, Progress
+from tolva.plan import Role
+from tolva.states import JobStatus
+from tolva.work.children import Children
+from tolva.work.worker import Worker
+
+CLIENT = "local"
+
+_REPORT_SECONDS = 0.2
+"""How often progress is told while nothing changes."""
+
+_GRACE_SECONDS = 0.0
+"""An interrupted run stops at once: what was not committed is simply done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a job is run here. Sizes in bytes, times in seconds."""
+
+    state: Path
+    workers: int
+    chunk_bytes: int
+    lease_seconds: float = 15.0
+    task_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a query's answer was there, in seconds since work began, and how many records its tables have."""
+
+    seconds: float
+    records_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A completed run: the job, its manifest, what was read, and how long it and each query took."""
+
+    job: Job
+    manifest: dict[str, Any]
+    progress: Progress
+    seconds: float
+    timings: dict[str, Timing]
+
+
+class Run:
+    """Runs job documents with these backends and children.
+
+    It may be stopped at any time by an exception raised from a signal handler: what was committed is kept.
+    """
+
+    def __init__(self, backends: Backends, children: Children, settings: RunSettings) -> None:
+        self._backends = backends
+        self._children = children
+        self._settings = settings
+        self._changed = threading.Event()
+
+    def execute(
+        self, document: JobDocument, data: Path, output: Path, *, resume: bool, report: Callable[[Progress], None]
+    ) -> Finished:
+        """Run the document over the files in ``data`` and write the results into ``output``.
+
+        With ``resume`` an unfinished run of the same document, data and output is taken up: committed tasks are not
+        run again. Raises what made the job fail.
+        """
+        check_folder(output)
+        digest = digest_of(document, data, output)
+        lock = self._settings.state / "locks" / digest[:16]
+        with folder_lock.hold(lock, "This job"):
+            job = self._take_up(digest) if resume else self._submit(document, data, digest)
+            if job.status is not JobStatus.COMPLETED:
+                job = self._work(job, report)
+            return self._finish(job, output)
+
+    def _submit(self, document: JobDocument, data: Path, digest: str) -> Job:
+        prepared = prepare(document, data)
+        for earlier in self._unfinished(digest):
+            # Whoever doesn't resume starts over; the lock tells that nobody works on the earlier run.
+            self._backends.catalog.cancel(earlier.id)
+            self._backends.storage.delete_below(f"jobs/{earlier.id}")
+        return submit(self._backends.catalog, prepared, client=CLIENT, digest=digest)
+
+    def _take_up(self, digest: str) -> Job:
+        for job in self._unfinished(digest):
+            self._backends.catalog.release_job(job.id)
+            return job
+        raise NotFoundError(
+            "There is no unfinished run of this job document with this data and output folder to resume. "
+            "Run it without --resume."
+        )
+
+    def _unfinished(self, digest: str) -> list[Job]:
+        live = (JobStatus.PENDING, JobStatus.WIP, JobStatus.COMPLETED)
+        found = self._backends.catalog.jobs(client=CLIENT, digest=digest, statuses=live)
+        return [job for job in found if job.retrieved_at is None and job.plan is not None]
+
+    def _work(self, job: Job, report: Callable[[Progress], None]) -> Job:
+        backends, settings = self._backends, self._settings
+        reconciler = Reconciler(backends.catalog, backends.dispatcher, self._changed.set, job.id)
+        worker = Worker(
+            backends.catalog,
+            backends.storage,
+            backends.dispatcher,
+            self._children,
+            name=f"local-{os.getpid()}",
+            lease_seconds=settings.lease_seconds,
+            task_seconds=settings.task_seconds,
+            on_change=self._changed.set,
+        )
+        # One slot more than children: while one task is committed, the next is claimed already.
+        worker.start(list(Role), slots=settings.workers + 1)
+        feeder = _Feeder(backends, job.id, settings.chunk_bytes, self._changed.set)
+        feeder.start()
+        reconciler.start()
+        try:
+            return self._wait(job.id, feeder, report)
+        finally:
+            feeder.stop()
+            reconciler.stop()
+            worker.stop(_GRACE_SECONDS)
+
+    def _wait(self, job_id: str, feeder: _Feeder, report: Callable[[Progress], None]) -> Job:
+        catalog = self._backends.catalog
+        while not (job := catalog.job(job_id)).status.final:
+            if feeder.error is not None:
+                job = catalog.fail(job_id, feeder.error.to_dict())
+                break
+            report(catalog.progress(job_id))
+            self._changed.wait(_REPORT_SECONDS)
+            self._changed.clear()
+        report(catalog.progress(job_id))
+        if job.status is JobStatus.FAILED and job.error is not None:
+            self._backends.storage.delete_below(f"jobs/{job_id}")
+            raise TolvaError.from_dict(job.error)
+        return job
+
+    def _finish(self, job: Job, output: Path) -> Finished:
+        catalog = self._backends.catalog
+        manifest = deliver(job.id, catalog.parts(job.id), self._backends.storage, output)
+        catalog.mark_retrieved(job.id)
+        self._backends.storage.delete_below(f"jobs/{job.id}")
+        return _finished(catalog, catalog.job(job.id), manifest)
+
+
+def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:
+    progress = catalog.progress(job.id)
+    plan = Plan.from_json(job.plan or {})
+    began = job.started_at or job.created_at
+    records = {stage.name: stage.records for stage in progress.stages}
+    ends = {stage.name: stage.over_at or began for stage in progress.stages}
+    timings = {
+        stage.result.query: Timing(
+            seconds=ends[stage.name] - began,
+            records_read=sum(records[name] for name in plan.scans_below(stage)),
+        )
+        for stage in plan.stages
+        if stage.result is not None
+    }
+    return Finished(job, manifest, progress, (job.completed_on or began) - began, timings)
+
+
+class _Feeder(threading.Thread):
+    """Feeds the job beside the work; ``error`` is set if that can't go on."""
+
+    def __init__(self, backends: Backends, job_id: str, chunk_bytes: int, on_change: Callable[[], None]) -> None:
+        super().__init__(name="feeder", daemon=True)
+        self._backends = backends
+        self._job_id = job_id
+        self._chunk_bytes = chunk_bytes
+        self._on_change = on_change
+        self._stop_asked = threading.Event()
+        self.error: TolvaError | None = None
+
+    def run(self) -> None:
+        catalog, dispatcher = self._backends.catalog, self._backends.dispatcher
+        try:
+            feed(catalog, dispatcher, self._job_id, chunk_bytes=self._chunk_bytes, stop=self._stop_asked)
+        except TolvaError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001 - a job that is no longer fed must end, whatever the reason
+            self.error = TolvaError(f"The input could not be fed to the job: {type(error).__name__}: {error}")
+        self._on_change()
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join()
