@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tolva.cli import options
+from tolva.coffee import four_questions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,11 +52,9 @@ def demo(
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
         from tolva.jobs.document import parse  # noqa: PLC0415 - likewise
 
-        text = (resources.files("tolva.coffee") / "four_questions.yaml").read_text(encoding="utf-8")
+        document = parse(four_questions(), "four_questions.yaml")
         with shown_progress(quiet=quiet) as report:
-            finished = job_run.execute(
-                parse(text, "four_questions.yaml"), folder, output, resume=False, report=report
-            )
+            finished = job_run.execute(document, folder, output, resume=False, report=report)
     _show(finished, output)
 
 
