@@ -163,8 +163,8 @@ class Catalog(Protocol):
         """Hand back every running attempt of the job. For one who knows that the job's workers are gone."""
         ...
 
-    def retry_dead(self, job_id: str, task_ids: Collection[int] | None = None) -> list[Hint]:
-        """Give dead tasks (all, or these) of a failed job new attempts; the job is pending again, done work is kept.
+    def retry_dead(self, job_id: str) -> Job:
+        """Make a failed job pending again: its dead tasks get new attempts, its dropped ones go on, done work is kept.
 
         This is the one way out of ``failed``, and only a person asks for it. StateError if the job isn't failed.
         """

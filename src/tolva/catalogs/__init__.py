@@ -1,0 +1,1 @@
+"""Catalog adapters over one SQL schema; ``config`` alone names them."""

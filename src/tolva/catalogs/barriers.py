@@ -1,0 +1,182 @@
+"""Stages and their barriers.
+
+A stage waits until all stages it reads from are over; then it gets its tasks. A scan that reads nothing but its table
+is open from the start and gets tasks as chunks arrive. A stage has ended when no more tasks will come, and is over
+when as many are done as were created. Where a stage is follows from rows alone, and whoever moves one holds the job's
+row: ``advance`` may be run at any time, and of several at once exactly one takes each step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, update
+
+from tolva.catalogs.rows import hints_of
+from tolva.catalogs.schema import StageState, chunk, file, job, segment, stage, task
+from tolva.catalogs.transactions import AnyRow, Tx, lock_job
+from tolva.model import Hint
+from tolva.plan import Plan, Reads, Role, Stage, coalesce
+from tolva.states import JobStatus, TaskState
+
+
+def set_plan(tx: Tx, job_id: str, plan: Plan) -> list[Hint]:
+    """Give a job that has no plan yet its plan, and its first tasks."""
+    lock_job(tx, job_id)
+    taken = tx.connection.execute(
+        update(job).where(job.c.id == job_id, job.c.plan.is_(None)).values(plan=plan.to_json(), last_updated=tx.now)
+    )
+    if taken.rowcount:
+        writers: dict[str, int] = {}
+        for ordinal, planned in enumerate(plan.stages):
+            row = _stage_row(plan, planned, writers) | {"job_id": job_id, "ordinal": ordinal}
+            stage_id = tx.connection.execute(insert(stage).values(row).returning(stage.c.id)).scalar_one()
+            writers |= {output.name: stage_id for output in planned.outputs}
+    return advance(tx, job_id)
+
+
+def _stage_row(plan: Plan, planned: Stage, writers: dict[str, int]) -> dict[str, Any]:
+    return {
+        "name": planned.name,
+        "role": planned.role,
+        "table_name": planned.table,
+        "inputs": [
+            {"stage_id": writers[needed.output], "output": needed.output, "reads": needed.reads}
+            for needed in planned.inputs
+        ],
+        "partitions": plan.partitions if planned.role is Role.REDUCE else 0,
+        "state": StageState.WAITING,
+        "created": 0,
+        "done": 0,
+        "last_chunk_id": 0,
+        "records_read": 0,
+        "bytes_read": 0,
+    }
+
+
+def advance(tx: Tx, job_id: str) -> list[Hint]:
+    """Take each stage as far as its input and its tasks allow, and the job with its last stage. Hints if it is wip.
+
+    Stages come after those they read from, so one pass reaches everything.
+    """
+    found = lock_job(tx, job_id)
+    if JobStatus(found.status).final:
+        return []
+    stages = tx.connection.execute(select(stage).where(stage.c.job_id == job_id).order_by(stage.c.ordinal)).all()
+    over: set[int] = set()
+    hints: list[Hint] = []
+    for each in stages:
+        state, made = _advance_stage(tx, found, each, over)
+        hints += made
+        if state is StageState.OVER:
+            over.add(each.id)
+    if len(over) == len(stages):
+        _complete(tx, job_id)
+    return hints if found.status == JobStatus.WIP else []
+
+
+def _advance_stage(tx: Tx, of_job: AnyRow, each: AnyRow, over: set[int]) -> tuple[StageState, list[Hint]]:
+    state = StageState(each.state)
+    made: list[Hint] = []
+    if state is StageState.WAITING and over.issuperset(read["stage_id"] for read in each.inputs):
+        state = StageState.OPEN
+    if state is StageState.OPEN:
+        made = _make_tasks(tx, each)
+        if each.role != Role.SCAN or (of_job.input_ended and _all_cut(tx, each)):
+            state = StageState.ENDED
+    if state is StageState.ENDED and each.done == each.created + len(made):
+        state = StageState.OVER
+    if state != each.state:
+        over_at = tx.now if state is StageState.OVER else None
+        tx.connection.execute(update(stage).where(stage.c.id == each.id).values(state=state, over_at=over_at))
+    return state, made
+
+
+def _all_cut(tx: Tx, each: AnyRow) -> bool:
+    uncut = select(file.c.id).where(
+        file.c.job_id == each.job_id, file.c.table_name == each.table_name, file.c.ended.is_(False)
+    )
+    return tx.connection.execute(uncut.limit(1)).first() is None
+
+
+def _complete(tx: Tx, job_id: str) -> None:
+    tx.connection.execute(
+        update(job)
+        .where(job.c.id == job_id, job.c.status == JobStatus.WIP)
+        .values(status=JobStatus.COMPLETED, completed_on=tx.now, last_updated=tx.now)
+    )
+
+
+def _make_tasks(tx: Tx, each: AnyRow) -> list[Hint]:
+    if each.role == Role.SCAN:
+        _make_scan_tasks(tx, each)
+    else:
+        tx.connection.execute(insert(task), _task_rows(tx, each))
+    made = hints_of(
+        tx.connection.execute(
+            select(task.c.id, task.c.role, task.c.bytes)
+            .where(task.c.stage_id == each.id, task.c.ordinal >= each.created)
+            .order_by(task.c.ordinal)
+        )
+    )
+    if made:
+        tx.connection.execute(update(stage).where(stage.c.id == each.id).values(created=each.created + len(made)))
+    return made
+
+
+def _make_scan_tasks(tx: Tx, each: AnyRow) -> None:
+    """Make a task for every chunk of the stage's table that came after the last chunk it has a task for."""
+    ordinal = literal(each.created) + func.row_number().over(order_by=(chunk.c.file_id, chunk.c.id)) - 1
+    values = {
+        task.c.job_id: chunk.c.job_id,
+        task.c.stage_id: literal(each.id),
+        task.c.ordinal: ordinal,
+        task.c.role: literal(Role.SCAN.value),
+        task.c.state: literal(TaskState.READY.value),
+        task.c.attempt: literal(0),
+        task.c.failures: literal(0),
+        task.c.bytes: chunk.c.byte_length,
+        task.c.file_id: chunk.c.file_id,
+        task.c.chunk_id: chunk.c.id,
+    }
+    new_chunks = (
+        select(*values.values())
+        .join(file, file.c.id == chunk.c.file_id)
+        .where(chunk.c.job_id == each.job_id, chunk.c.id > each.last_chunk_id, file.c.table_name == each.table_name)
+    )
+    last = select(func.max(chunk.c.id)).where(chunk.c.job_id == each.job_id).scalar_subquery()
+    if tx.connection.execute(insert(task).from_select(list(values), new_chunks)).rowcount:
+        tx.connection.execute(update(stage).where(stage.c.id == each.id).values(last_chunk_id=last))
+
+
+def _task_rows(tx: Tx, each: AnyRow) -> list[dict[str, Any]]:
+    """Return the rows of a reduce stage's tasks, by the sizes of its partitions, or of a finish stage's one task."""
+    shared_bytes = sum(_partition_bytes(tx, each, Reads.ALL).values())
+    row = {
+        "job_id": each.job_id,
+        "stage_id": each.id,
+        "role": each.role,
+        "state": TaskState.READY,
+        "attempt": 0,
+        "failures": 0,
+    }
+    if each.role == Role.FINISH:
+        return [row | {"ordinal": 0, "bytes": shared_bytes, "partitions": None}]
+    found = _partition_bytes(tx, each, Reads.PARTITION)
+    sizes = [found.get(partition, 0) for partition in range(each.partitions)]
+    return [
+        row | {"ordinal": n, "bytes": shared_bytes + sum(sizes[p] for p in group), "partitions": group}
+        for n, group in enumerate(coalesce(sizes, tx.limits.reduce_task_bytes))
+    ]
+
+
+def _partition_bytes(tx: Tx, each: AnyRow, reads: Reads) -> dict[int, int]:
+    """Return the bytes in each hash partition of the inputs that are read so."""
+    read = or_(False, *(written_by(of) for of in each.inputs if of["reads"] == reads))
+    sums = select(segment.c.partition, func.sum(segment.c.byte_length)).where(read).group_by(segment.c.partition)
+    return {partition: int(total) for partition, total in tx.connection.execute(sums).tuples()}
+
+
+def written_by(needed: dict[str, Any]) -> ColumnElement[bool]:
+    """Return the condition on segments that they are of this input of a stage."""
+    return and_(segment.c.stage_id == needed["stage_id"], segment.c.output == needed["output"])

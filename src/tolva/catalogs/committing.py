@@ -1,0 +1,214 @@
+"""What attempts come to: done, failed, lost or handed back. Many are recorded with few statements.
+
+Only the newest attempt of a running task has a say. Whatever else arrives (from a worker that stopped for an hour, or
+a second time) changes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from tolva.catalogs.barriers import advance
+from tolva.catalogs.jobs import end
+from tolva.catalogs.rows import hints_of
+from tolva.catalogs.schema import RUNNING, StageState, attempt, job, part, partial, segment, stage, task
+from tolva.catalogs.transactions import AnyRow, Tx, lock_running
+from tolva.errors import DeadTaskError
+from tolva.model import Done, Failed, Hint
+from tolva.states import JobStatus, TaskState
+
+Key = tuple[int, int]
+"""A task's id and an attempt's number."""
+
+
+def commit(tx: Tx, outcomes: Sequence[Done | Failed]) -> tuple[set[Key], list[Hint]]:
+    """Record what attempts came to; return those that were refused, and hints for what is ready now."""
+    first: dict[Key, Done | Failed] = {}
+    for outcome in outcomes:
+        first.setdefault((outcome.task_id, outcome.attempt), outcome)
+    running = lock_running(tx, [task_id for task_id, _ in first])
+    current = {key for key in first if key[0] in running and running[key[0]].attempt == key[1]}
+    done = [outcome for key, outcome in first.items() if key in current and isinstance(outcome, Done)]
+    failed = [outcome for key, outcome in first.items() if key in current and isinstance(outcome, Failed)]
+    refused = _unknown(tx, {key: outcome for key, outcome in first.items() if key not in current})
+    passed = _record_done(tx, done, running) if done else set()
+    hints = []
+    for outcome in failed:
+        hints += fail_attempt(tx, running[outcome.task_id], outcome.error, "failed", retryable=outcome.retryable)
+    for job_id in sorted(passed):
+        hints += advance(tx, job_id)
+    return refused, hints
+
+
+def _unknown(tx: Tx, late: Mapping[Key, Done | Failed]) -> set[Key]:
+    """Return those that were not recorded before either, as they would be if only the reply was lost."""
+    if not late:
+        return set()
+    recorded = tx.connection.execute(
+        select(attempt.c.task_id, attempt.c.attempt, attempt.c.outcome).where(
+            attempt.c.task_id.in_([task_id for task_id, _ in late])
+        )
+    )
+    known = {(task_id, number): outcome for task_id, number, outcome in recorded.tuples()}
+    return {
+        key for key, outcome in late.items() if known.get(key) != ("done" if isinstance(outcome, Done) else "failed")
+    }
+
+
+def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[str]:
+    """Record finished attempts with what they left; return the jobs in which a stage may be over with them."""
+    ids = [each.task_id for each in done]
+    tx.connection.execute(
+        update(task).where(task.c.id.in_(ids)).values(state=TaskState.DONE, lease_until=None, error=None)
+    )
+    tx.connection.execute(
+        update(attempt)
+        .where(attempt.c.task_id.in_(ids), attempt.c.outcome == "running")
+        .values(outcome="done", ended_at=tx.now)
+    )
+    _insert(tx, partial, (_partial_row(each) for each in done if each.partial))
+    _insert(tx, segment, (row for each in done for row in _segment_rows(each, running[each.task_id].stage_id)))
+    _insert(tx, part, (row for each in done for row in _part_rows(each, running[each.task_id].job_id)))
+    jobs = {running[each.task_id].job_id for each in done}
+    tx.connection.execute(update(job).where(job.c.id.in_(jobs)).values(last_updated=tx.now))
+    return _count_done(tx, done, running)
+
+
+def _count_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[str]:
+    of_stage: dict[int, list[Done]] = {}
+    for each in done:
+        of_stage.setdefault(running[each.task_id].stage_id, []).append(each)
+    passed = set()
+    for stage_id in sorted(of_stage):
+        those = of_stage[stage_id]
+        counted = tx.connection.execute(
+            update(stage)
+            .where(stage.c.id == stage_id)
+            .values(
+                done=stage.c.done + len(those),
+                records_read=stage.c.records_read + sum(each.records_read for each in those),
+                bytes_read=stage.c.bytes_read + sum(each.bytes_read for each in those),
+            )
+            .returning(stage.c.job_id, stage.c.state, stage.c.done, stage.c.created)
+        ).one()
+        if counted.state == StageState.ENDED and counted.done == counted.created:
+            passed.add(counted.job_id)
+    return passed
+
+
+def _insert(tx: Tx, into: Any, rows: Iterable[dict[str, Any]]) -> None:
+    listed = list(rows)
+    if listed:
+        tx.connection.execute(insert(into), listed)
+
+
+def _partial_row(each: Done) -> dict[str, Any]:
+    left = each.partial
+    assert left is not None  # noqa: S101 - the caller asked
+    return {"task_id": each.task_id, "key": left.key, "bytes": left.bytes, "sha256": left.sha256}
+
+
+def _segment_rows(each: Done, stage_id: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "stage_id": stage_id,
+            "output": left.output,
+            "partition": left.partition,
+            "task_id": each.task_id,
+            "byte_offset": left.offset,
+            "byte_length": left.length,
+            "records": left.records,
+        }
+        for left in (each.partial.segments if each.partial else ())
+    ]
+
+
+def _part_rows(each: Done, job_id: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "job_id": job_id,
+            "query": left.query,
+            "ordinal": left.ordinal,
+            "task_id": each.task_id,
+            "name": left.name,
+            "format": left.format,
+            "key": left.key,
+            "records": left.records,
+            "bytes": left.bytes,
+            "sha256": left.sha256,
+        }
+        for left in each.parts
+    ]
+
+
+def fail_attempt(tx: Tx, row: AnyRow, error: dict[str, Any], outcome: str, *, retryable: bool) -> list[Hint]:
+    """Record that the running attempt of ``row`` failed: the task waits for its next try, or is dead and ends its job.
+
+    Returns a hint if the next try is due at once.
+    """
+    failures = row.failures + 1
+    dead = not retryable or failures >= tx.limits.max_attempts
+    not_before = None if dead else _next_try(tx, failures)
+    freed = tx.connection.execute(
+        update(task)
+        .where(task.c.id == row.id, task.c.state == RUNNING, task.c.attempt == row.attempt)
+        .values(
+            state=TaskState.DEAD if dead else TaskState.READY,
+            failures=failures,
+            error=error,
+            lease_until=None,
+            not_before=not_before,
+        )
+    )
+    if not freed.rowcount:  # dropped a moment ago, when another task of its job died
+        return []
+    tx.connection.execute(
+        update(attempt)
+        .where(attempt.c.task_id == row.id, attempt.c.attempt == row.attempt)
+        .values(outcome=outcome, ended_at=tx.now, error=error)
+    )
+    if dead:
+        end(tx, row.job_id, JobStatus.FAILED, _dead(tx, row, error) if retryable else error)
+    return hints_of([row]) if not dead and not_before is None else []
+
+
+def _next_try(tx: Tx, failures: int) -> float | None:
+    """Return when to try again: the pause doubles, and is scattered, so that not all come at once."""
+    limits = tx.limits
+    pause_seconds = min(limits.retry_base_seconds * 2.0 ** (failures - 1), limits.retry_max_seconds)
+    pause_seconds *= random.uniform(0.5, 1.0)  # noqa: S311 - nobody gains by guessing it
+    return tx.now + pause_seconds if pause_seconds else None
+
+
+def _dead(tx: Tx, row: AnyRow, error: dict[str, Any]) -> dict[str, Any]:
+    stage_name = tx.connection.execute(select(stage.c.name).where(stage.c.id == row.stage_id)).scalar_one()
+    tries = tx.connection.execute(
+        select(attempt.c.attempt, attempt.c.worker, attempt.c.outcome, attempt.c.error)
+        .where(attempt.c.task_id == row.id)
+        .order_by(attempt.c.attempt)
+    )
+    return DeadTaskError(
+        f"Task {row.ordinal} of stage {stage_name} failed {row.failures + 1} times; the last error was: "
+        f"{error['message']} Remove the cause, then retry the job: what is done is kept.",
+        stage=stage_name,
+        task=row.ordinal,
+        attempts=[each._asdict() for each in tries],
+    ).to_dict()
+
+
+def release(tx: Tx, attempts: Collection[Key]) -> list[Hint]:
+    """Hand running attempts back: their tasks are ready at once and no attempt is spent."""
+    running = lock_running(tx, [task_id for task_id, _ in attempts])
+    mine = [row for row in running.values() if (row.id, row.attempt) in attempts]
+    ids = [row.id for row in mine]
+    tx.connection.execute(update(task).where(task.c.id.in_(ids)).values(state=TaskState.READY, lease_until=None))
+    tx.connection.execute(
+        update(attempt)
+        .where(attempt.c.task_id.in_(ids), attempt.c.outcome == "running")
+        .values(outcome="released", ended_at=tx.now)
+    )
+    return hints_of(mine)

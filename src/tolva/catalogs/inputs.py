@@ -1,0 +1,107 @@
+"""Input: files, the chunks they are cut into, and END."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from tolva.catalogs.barriers import advance
+from tolva.catalogs.rows import file_of
+from tolva.catalogs.schema import chunk, file, job
+from tolva.catalogs.transactions import AnyRow, Tx, lock_job
+from tolva.errors import NotFoundError, StateError
+from tolva.model import Chunk, File, Hint, NewFile
+from tolva.states import JobStatus
+
+
+def add_files(tx: Tx, job_id: str, files: Sequence[NewFile]) -> list[File]:
+    """Record the files that aren't there yet, in this order; return them all."""
+    found = lock_job(tx, job_id)
+    known = {(each.table, each.name): each for each in files_of(tx, job_id)}
+    new = {(each.table, each.name): each for each in files if (each.table, each.name) not in known}
+    if new:
+        _check_growing(found, what="files")
+        if found.input_ended:
+            raise StateError(f"Job {job_id} was told that no more files will come.", job=job_id)
+        rows = [_file_row(job_id, each) for each in new.values()]
+        tx.connection.execute(insert(file), rows)
+        known = {(each.table, each.name): each for each in files_of(tx, job_id)}
+    return [known[each.table, each.name] for each in files]
+
+
+def files_of(tx: Tx, job_id: str) -> list[File]:
+    """Return the job's files in the order they were added."""
+    return [
+        file_of(row) for row in tx.connection.execute(select(file).where(file.c.job_id == job_id).order_by(file.c.id))
+    ]
+
+
+def add_chunks(tx: Tx, file_id: int, chunks: Sequence[Chunk], *, ended: bool) -> list[Hint]:
+    """Record the chunks that follow what was cut before, and make their tasks."""
+    job_id = tx.connection.execute(select(file.c.job_id).where(file.c.id == file_id)).scalar_one_or_none()
+    if job_id is None:
+        raise NotFoundError(f"There is no file {file_id} in the catalog; its job was deleted.", file=file_id)
+    found = lock_job(tx, job_id)
+    into = tx.connection.execute(select(file.c.name, file.c.cut_bytes, file.c.ended).where(file.c.id == file_id)).one()
+    new, cut_bytes = _new_chunks(into, chunks)
+    if not new and into.ended >= ended:
+        return []
+    _check_growing(found, what="chunks")
+    if into.ended:
+        raise StateError(f"{into.name} ended at byte {into.cut_bytes}; no chunk can follow.", job=job_id)
+    if new:
+        tx.connection.execute(insert(chunk), [_chunk_row(job_id, file_id, each) for each in new])
+    tx.connection.execute(update(file).where(file.c.id == file_id).values(cut_bytes=cut_bytes, ended=ended))
+    return advance(tx, job_id)
+
+
+def end_input(tx: Tx, job_id: str) -> list[Hint]:
+    """Note that no more files will come."""
+    tx.connection.execute(
+        update(job)
+        .where(job.c.id == job_id, job.c.input_ended.is_(False))
+        .values(input_ended=True, last_updated=tx.now)
+    )
+    return advance(tx, job_id)
+
+
+def _check_growing(found: AnyRow, *, what: str) -> None:
+    if JobStatus(found.status).final:
+        raise StateError(f"Job {found.id} is {found.status} and takes no more {what}.", job=found.id)
+
+
+def _file_row(job_id: str, new: NewFile) -> dict[str, Any]:
+    row = asdict(new)
+    table = row.pop("table")
+    return row | {"job_id": job_id, "table_name": table, "cut_bytes": new.first_byte, "ended": False}
+
+
+def _chunk_row(job_id: str, file_id: int, new: Chunk) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "file_id": file_id,
+        "byte_offset": new.offset,
+        "byte_length": new.length,
+        "traits": new.traits,
+    }
+
+
+def _new_chunks(into: AnyRow, chunks: Sequence[Chunk]) -> tuple[list[Chunk], int]:
+    """Return the chunks beyond what is cut, and where they end; StateError if they don't follow on."""
+    cut_bytes: int = into.cut_bytes
+    new = []
+    for each in chunks:
+        if each.offset + each.length <= cut_bytes:
+            continue
+        if each.offset != cut_bytes:
+            raise StateError(
+                f"{into.name} is cut up to byte {cut_bytes}; a chunk of [{each.offset}, {each.offset + each.length}) "
+                f"doesn't follow on. Go on cutting at byte {cut_bytes}.",
+                cut_bytes=cut_bytes,
+            )
+        new.append(each)
+        cut_bytes += each.length
+    return new, cut_bytes
