@@ -199,7 +199,7 @@ class Catalog(Protocol):
         ...
 
     def keys(self, job_id: str) -> set[str]:
-        """Return the storage keys of committed partials and parts; everything else under the job's prefix is garbage."""
+        """Return the storage keys of committed partials and parts; all else below the job's prefix is garbage."""
         ...
 
     def close(self) -> None:
