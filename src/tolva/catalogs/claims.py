@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import BindParameter, bindparam, insert, or_, select, update
 
 from tolva.catalogs.barriers import written_by
 from tolva.catalogs.rows import file_of
@@ -18,22 +18,40 @@ from tolva.states import JobStatus
 _Written = tuple[AnyRow, Segment]
 """A segment, and the partial it is in."""
 
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_READY = (
+    select(task, stage.c.name.label("stage_name"), stage.c.inputs)
+    .join(stage, stage.c.id == task.c.stage_id)
+    .join(job, job.c.id == task.c.job_id)
+    .where(
+        task.c.id.in_(_IDS),
+        task.c.state == READY,
+        or_(task.c.not_before.is_(None), task.c.not_before <= bindparam("now")),
+        job.c.status == JobStatus.WIP,
+    )
+    .with_for_update(of=task, skip_locked=True)
+)
+_TAKE = (
+    update(task)
+    .where(task.c.id.in_(_IDS))
+    .values(state=RUNNING, attempt=task.c.attempt + 1, lease_until=bindparam("until"), not_before=None)
+)
+_REMEMBER = insert(attempt)
+_CHUNKS = select(chunk).where(chunk.c.id.in_(_IDS))
+_FILES = select(file).where(file.c.id.in_(_IDS))
+
 
 def claim(tx: Tx, task_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Claim]:
     """Take those of the tasks that are ready and due and whose job is wip, in the order asked for."""
-    rows = _ready(tx, task_ids)
+    rows = tx.connection.execute(_READY, {"ids": task_ids, "now": tx.now}).all()
     if not rows:
         return []
     ids = [row.id for row in rows]
     asked = {task_id: place for place, task_id in enumerate(task_ids)}
     lease_until = tx.now + lease_seconds
-    tx.connection.execute(
-        update(task)
-        .where(task.c.id.in_(ids))
-        .values(state=RUNNING, attempt=task.c.attempt + 1, lease_until=lease_until, not_before=None)
-    )
+    tx.connection.execute(_TAKE, {"ids": ids, "until": lease_until})
     started = {"worker": worker, "started_at": tx.now, "outcome": "running"}
-    tx.connection.execute(insert(attempt), [started | {"task_id": row.id, "attempt": row.attempt + 1} for row in rows])
+    tx.connection.execute(_REMEMBER, [started | {"task_id": row.id, "attempt": row.attempt + 1} for row in rows])
     chunks = _chunks(tx, [row.chunk_id for row in rows if row.chunk_id is not None])
     files = _files(tx, {row.file_id for row in rows if row.file_id is not None})
     partials = _partials(tx, rows)
@@ -55,32 +73,13 @@ def claim(tx: Tx, task_ids: Sequence[int], worker: str, lease_seconds: float) ->
     ]
 
 
-def _ready(tx: Tx, task_ids: Sequence[int]) -> Sequence[AnyRow]:
-    return tx.connection.execute(
-        select(task, stage.c.name.label("stage_name"), stage.c.inputs)
-        .join(stage, stage.c.id == task.c.stage_id)
-        .join(job, job.c.id == task.c.job_id)
-        .where(
-            task.c.id.in_(task_ids),
-            task.c.state == READY,
-            or_(task.c.not_before.is_(None), task.c.not_before <= tx.now),
-            job.c.status == JobStatus.WIP,
-        )
-        .with_for_update(of=task, skip_locked=True)
-    ).all()
-
-
 def _chunks(tx: Tx, ids: list[int]) -> dict[int | None, Chunk]:
-    if not ids:
-        return {}
-    rows = tx.connection.execute(select(chunk).where(chunk.c.id.in_(ids)))
+    rows = tx.connection.execute(_CHUNKS, {"ids": ids}) if ids else ()
     return {row.id: Chunk(row.byte_offset, row.byte_length, row.traits) for row in rows}
 
 
 def _files(tx: Tx, ids: set[int]) -> dict[int | None, File]:
-    if not ids:
-        return {}
-    rows = tx.connection.execute(select(file).where(file.c.id.in_(ids)))
+    rows = tx.connection.execute(_FILES, {"ids": list(ids)}) if ids else ()
     return {row.id: file_of(row) for row in rows}
 
 

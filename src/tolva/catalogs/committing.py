@@ -7,10 +7,10 @@ a second time) changes nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.jobs import end
@@ -18,11 +18,33 @@ from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import RUNNING, StageState, attempt, job, part, partial, segment, stage, task
 from tolva.catalogs.transactions import AnyRow, Tx, lock_running
 from tolva.errors import DeadTaskError
-from tolva.model import Done, Failed, Hint
+from tolva.model import Done, Failed, Hint, Partial
 from tolva.states import JobStatus, TaskState
 
 Key = tuple[int, int]
 """A task's id and an attempt's number."""
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_DONE = update(task).where(task.c.id.in_(_IDS)).values(state=TaskState.DONE, lease_until=None, error=None)
+_END_ATTEMPTS = (
+    update(attempt)
+    .where(attempt.c.task_id.in_(_IDS), attempt.c.outcome == "running")
+    .values(outcome=bindparam("how"), ended_at=bindparam("now"))
+)
+_TOUCH_JOBS = update(job).where(job.c.id.in_(_IDS)).values(last_updated=bindparam("now"))
+_COUNT = (
+    update(stage)
+    .where(stage.c.id == bindparam("stage_id"))
+    .values(
+        done=stage.c.done + bindparam("tasks"),
+        records_read=stage.c.records_read + bindparam("records"),
+        bytes_read=stage.c.bytes_read + bindparam("bytes"),
+    )
+    .returning(stage.c.job_id, stage.c.state, stage.c.done, stage.c.created)
+)
+_PARTIALS = insert(partial)
+_SEGMENTS = insert(segment)
+_PARTS = insert(part)
 
 
 def commit(tx: Tx, outcomes: Sequence[Done | Failed]) -> tuple[set[Key], list[Hint]]:
@@ -61,20 +83,17 @@ def _unknown(tx: Tx, late: Mapping[Key, Done | Failed]) -> set[Key]:
 
 def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[str]:
     """Record finished attempts with what they left; return the jobs in which a stage may be over with them."""
+    execute = tx.connection.execute
     ids = [each.task_id for each in done]
-    tx.connection.execute(
-        update(task).where(task.c.id.in_(ids)).values(state=TaskState.DONE, lease_until=None, error=None)
-    )
-    tx.connection.execute(
-        update(attempt)
-        .where(attempt.c.task_id.in_(ids), attempt.c.outcome == "running")
-        .values(outcome="done", ended_at=tx.now)
-    )
-    _insert(tx, partial, (_partial_row(each) for each in done if each.partial))
-    _insert(tx, segment, (row for each in done for row in _segment_rows(each, running[each.task_id].stage_id)))
-    _insert(tx, part, (row for each in done for row in _part_rows(each, running[each.task_id].job_id)))
-    jobs = {running[each.task_id].job_id for each in done}
-    tx.connection.execute(update(job).where(job.c.id.in_(jobs)).values(last_updated=tx.now))
+    execute(_DONE, {"ids": ids})
+    execute(_END_ATTEMPTS, {"ids": ids, "how": "done", "now": tx.now})
+    if partials := [_partial_row(each.task_id, each.partial) for each in done if each.partial]:
+        execute(_PARTIALS, partials)
+    if segments := [row for each in done for row in _segment_rows(each, running[each.task_id].stage_id)]:
+        execute(_SEGMENTS, segments)
+    if parts := [row for each in done for row in _part_rows(each, running[each.task_id].job_id)]:
+        execute(_PARTS, parts)
+    execute(_TOUCH_JOBS, {"ids": list({running[task_id].job_id for task_id in ids}), "now": tx.now})
     return _count_done(tx, done, running)
 
 
@@ -83,33 +102,20 @@ def _count_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[
     for each in done:
         of_stage.setdefault(running[each.task_id].stage_id, []).append(each)
     passed = set()
-    for stage_id in sorted(of_stage):
-        those = of_stage[stage_id]
-        counted = tx.connection.execute(
-            update(stage)
-            .where(stage.c.id == stage_id)
-            .values(
-                done=stage.c.done + len(those),
-                records_read=stage.c.records_read + sum(each.records_read for each in those),
-                bytes_read=stage.c.bytes_read + sum(each.bytes_read for each in those),
-            )
-            .returning(stage.c.job_id, stage.c.state, stage.c.done, stage.c.created)
-        ).one()
+    for stage_id, those in sorted(of_stage.items()):
+        sums = {
+            "tasks": len(those),
+            "records": sum(each.records_read for each in those),
+            "bytes": sum(each.bytes_read for each in those),
+        }
+        counted = tx.connection.execute(_COUNT, sums | {"stage_id": stage_id}).one()
         if counted.state == StageState.ENDED and counted.done == counted.created:
             passed.add(counted.job_id)
     return passed
 
 
-def _insert(tx: Tx, into: Any, rows: Iterable[dict[str, Any]]) -> None:
-    listed = list(rows)
-    if listed:
-        tx.connection.execute(insert(into), listed)
-
-
-def _partial_row(each: Done) -> dict[str, Any]:
-    left = each.partial
-    assert left is not None  # noqa: S101 - the caller asked
-    return {"task_id": each.task_id, "key": left.key, "bytes": left.bytes, "sha256": left.sha256}
+def _partial_row(task_id: int, left: Partial) -> dict[str, Any]:
+    return {"task_id": task_id, "key": left.key, "bytes": left.bytes, "sha256": left.sha256}
 
 
 def _segment_rows(each: Done, stage_id: int) -> list[dict[str, Any]]:
@@ -206,9 +212,5 @@ def release(tx: Tx, attempts: Collection[Key]) -> list[Hint]:
     mine = [row for row in running.values() if (row.id, row.attempt) in attempts]
     ids = [row.id for row in mine]
     tx.connection.execute(update(task).where(task.c.id.in_(ids)).values(state=TaskState.READY, lease_until=None))
-    tx.connection.execute(
-        update(attempt)
-        .where(attempt.c.task_id.in_(ids), attempt.c.outcome == "running")
-        .values(outcome="released", ended_at=tx.now)
-    )
+    tx.connection.execute(_END_ATTEMPTS, {"ids": ids, "how": "released", "now": tx.now})
     return hints_of(mine)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import BindParameter, Connection, Row, Table, bindparam, select
 
 from tolva.catalog import Limits
 from tolva.catalogs.schema import RUNNING, job, task
@@ -36,6 +36,28 @@ class Tx:
 LIVE = tuple(status for status, changes in JOB_CHANGES.items() if changes)
 """The statuses of jobs that aren't over."""
 
+# Statements of the hot path are built once; building one costs more than running it.
+_LOCK_JOB = (
+    select(job.c.id, job.c.client, job.c.status, job.c.input_ended)
+    .where(job.c.id == bindparam("job_id"))
+    .with_for_update()
+)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_LOCK_JOBS_OF = (
+    select(job.c.id)
+    .where(job.c.id.in_(select(task.c.job_id).where(task.c.id.in_(_IDS))))
+    .order_by(job.c.id)
+    .with_for_update()
+)
+_LOCK_RUNNING = (
+    select(task.c.id, task.c.job_id, task.c.stage_id, task.c.ordinal, task.c.role, task.c.bytes)
+    .add_columns(task.c.attempt, task.c.failures, task.c.lease_until)
+    .join(job, job.c.id == task.c.job_id)
+    .where(task.c.id.in_(_IDS), task.c.state == RUNNING, job.c.status == JobStatus.WIP)
+    .order_by(task.c.id)
+    .with_for_update(of=task)
+)
+
 
 def not_found(job_id: str) -> NotFoundError:
     """Return the error for a job that isn't there."""
@@ -44,9 +66,7 @@ def not_found(job_id: str) -> NotFoundError:
 
 def lock_job(tx: Tx, job_id: str) -> AnyRow:
     """Return the job's id, client, status and whether its input ended, held against changes. NotFoundError if none."""
-    found = tx.connection.execute(
-        select(job.c.id, job.c.client, job.c.status, job.c.input_ended).where(job.c.id == job_id).with_for_update()
-    ).one_or_none()
+    found = tx.connection.execute(_LOCK_JOB, {"job_id": job_id}).one_or_none()
     if found is None:
         raise not_found(job_id)
     return found
@@ -54,19 +74,6 @@ def lock_job(tx: Tx, job_id: str) -> AnyRow:
 
 def lock_running(tx: Tx, task_ids: Collection[int]) -> dict[int, AnyRow]:
     """Return those of the tasks that are running in a job that is wip, by id, held against changes."""
-    ids = sorted(set(task_ids))
-    tx.connection.execute(
-        select(job.c.id)
-        .where(job.c.id.in_(select(task.c.job_id).where(task.c.id.in_(ids))))
-        .order_by(job.c.id)
-        .with_for_update()
-    )
-    rows = tx.connection.execute(
-        select(task.c.id, task.c.job_id, task.c.stage_id, task.c.ordinal, task.c.role, task.c.bytes)
-        .add_columns(task.c.attempt, task.c.failures, task.c.lease_until)
-        .join(job, job.c.id == task.c.job_id)
-        .where(task.c.id.in_(ids), task.c.state == RUNNING, job.c.status == JobStatus.WIP)
-        .order_by(task.c.id)
-        .with_for_update(of=task)
-    )
-    return {row.id: row for row in rows}
+    ids = {"ids": sorted(set(task_ids))}
+    tx.connection.execute(_LOCK_JOBS_OF, ids)
+    return {row.id: row for row in tx.connection.execute(_LOCK_RUNNING, ids)}
