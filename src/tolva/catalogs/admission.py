@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Select, exists, func, not_, or_, select, update
+from sqlalchemy import Select, and_, exists, func, not_, or_, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.rows import hints_of
@@ -23,13 +23,15 @@ def waiting(tx: Tx) -> bool:
 
 def admit(tx: Tx) -> list[Hint]:
     """Turn pending jobs that can start into wip, within the limits; return hints for their ready tasks."""
-    counts = select(job.c.client, func.count()).where(job.c.status == JobStatus.WIP).group_by(job.c.client)
-    running: Counter[str] = Counter(dict(tx.connection.execute(counts).tuples().all()))
+    counts = (
+        select(job.c.client, func.count().label("jobs")).where(job.c.status == JobStatus.WIP).group_by(job.c.client)
+    )
+    running: Counter[str] = Counter({row.client: row.jobs for row in tx.connection.execute(counts)})
     free = tx.limits.running_jobs - running.total()
     if free <= 0:
         return []
     queues: dict[str, list[str]] = {}
-    for client, job_id in tx.connection.execute(_startable(tx)).tuples():
+    for client, job_id in tx.connection.execute(_startable(tx)):
         queues.setdefault(client, []).append(job_id)
     hints: list[Hint] = []
     for _ in range(free):
@@ -50,7 +52,11 @@ def _startable(tx: Tx) -> Select[Any]:
     place = func.row_number().over(partition_by=job.c.client, order_by=(job.c.created_at, job.c.id))
     candidates = (
         select(job.c.client, job.c.id, job.c.created_at, place.label("place"))
-        .where(job.c.status == JobStatus.PENDING, job.c.plan.is_not(None), or_(has_ready, not_(has_unfinished)))
+        .where(
+            job.c.status == JobStatus.PENDING,
+            job.c.plan.is_not(None),
+            or_(has_ready, and_(job.c.input_ended, not_(has_unfinished))),
+        )
         .subquery()
     )
     return (

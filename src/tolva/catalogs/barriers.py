@@ -2,7 +2,7 @@
 
 A stage waits until all stages it reads from are over; then it gets its tasks. A scan that reads nothing but its table
 is open from the start and gets tasks as chunks arrive. A stage has ended when no more tasks will come, and is over
-when as many are done as were created. Where a stage is follows from rows alone, and whoever moves one holds the job's
+when as many are done as were created. A job is completed when END was said and all its stages are over. Where a stage is follows from rows alone, and whoever moves one holds the job's
 row: ``advance`` may be run at any time, and of several at once exactly one takes each step.
 """
 
@@ -70,7 +70,7 @@ def advance(tx: Tx, job_id: str) -> list[Hint]:
         hints += made
         if state is StageState.OVER:
             over.add(each.id)
-    if len(over) == len(stages):
+    if found.input_ended and len(over) == len(stages):
         _complete(tx, job_id)
     return hints if found.status == JobStatus.WIP else []
 
@@ -174,7 +174,7 @@ def _partition_bytes(tx: Tx, each: AnyRow, reads: Reads) -> dict[int, int]:
     """Return the bytes in each hash partition of the inputs that are read so."""
     read = or_(False, *(written_by(of) for of in each.inputs if of["reads"] == reads))
     sums = select(segment.c.partition, func.sum(segment.c.byte_length)).where(read).group_by(segment.c.partition)
-    return {partition: int(total) for partition, total in tx.connection.execute(sums).tuples()}
+    return {partition: int(total) for partition, total in tx.connection.execute(sums)}
 
 
 def written_by(needed: dict[str, Any]) -> ColumnElement[bool]:

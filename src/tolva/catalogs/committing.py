@@ -75,7 +75,7 @@ def _unknown(tx: Tx, late: Mapping[Key, Done | Failed]) -> set[Key]:
             attempt.c.task_id.in_([task_id for task_id, _ in late])
         )
     )
-    known = {(task_id, number): outcome for task_id, number, outcome in recorded.tuples()}
+    known = {(task_id, number): outcome for task_id, number, outcome in recorded}
     return {
         key for key, outcome in late.items() if known.get(key) != ("done" if isinstance(outcome, Done) else "failed")
     }

@@ -44,7 +44,7 @@ def _table_bytes(tx: Tx, job_id: str) -> dict[str, int]:
     """Return the bytes of records known of each table; a file that is still uploaded has at least what was cut."""
     known = case((file.c.cut_bytes > file.c.bytes, file.c.cut_bytes), else_=file.c.bytes) - file.c.first_byte
     sums = select(file.c.table_name, func.sum(known)).where(file.c.job_id == job_id).group_by(file.c.table_name)
-    return {table: int(total) for table, total in tx.connection.execute(sums).tuples()}
+    return {table: int(total) for table, total in tx.connection.execute(sums)}
 
 
 def parts(tx: Tx, job_id: str) -> list[Part]:
