@@ -1,0 +1,102 @@
+"""The fast reader: pyarrow.csv, watched for the few texts that it takes otherwise than DuckDB does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from tolva.formats.arrow import arrow_type
+from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.types import decimal_size
+
+_BLOCK_BYTES = 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_MAX_PRECISION = 38
+_TRUE = ["true", "True", "TRUE", "1", "t", "T", "yes", "Yes", "YES", "y", "Y"]
+_FALSE = ["false", "False", "FALSE", "0", "f", "F", "no", "No", "NO", "n", "N"]
+
+
+def read(
+    data: bytes, dialect: Dialect, header: Sequence[str], types: Mapping[str, str], traits: Mapping[str, bool]
+) -> pa.Table | None:
+    """Read the columns named in ``types`` (at least one); None when only the slow path can tell what is right.
+
+    Columns whose type pyarrow doesn't read as DuckDB does come as text: see ``is_direct``.
+    """
+    if not data:
+        return pa.table({name: pa.array([], _column_type(type_)) for name, type_ in types.items()})
+    if traits.get("odd") or _has_lone_return(data):
+        return None
+    if data.startswith(_BOM):
+        data = _BOM + data  # pyarrow takes one away; here it is text
+    multiline = traits.get("multiline", False)
+    quoted = traits.get("quoted", False)
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(data),
+            read_options=csv.ReadOptions(
+                use_threads=False, block_size=len(data) if multiline else _BLOCK_BYTES, column_names=list(header)
+            ),
+            parse_options=csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote if dialect.quote and quoted else False,
+                double_quote=dialect.escape is None,
+                escape_char=dialect.escape if dialect.escape and traits.get("escaped") else False,
+                newlines_in_values=multiline,
+                # An empty line is a record only where a record is one field.
+                ignore_empty_lines=len(header) > 1,
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types={name: _column_type(type_) for name, type_ in types.items()},
+                include_columns=list(types),
+                null_values=[""],
+                strings_can_be_null=True,
+                true_values=_TRUE,
+                false_values=_FALSE,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table if all(_trusted(table[name], type_, data) for name, type_ in types.items()) else None
+
+
+def is_direct(type_: str) -> bool:
+    """Whether pyarrow reads values of a canonical type as DuckDB does, apart from what ``read`` guards against."""
+    decimal = decimal_size(type_)
+    if decimal:
+        # Beyond this pyarrow multiplies past 128 bits, unnoticed.
+        return sum(decimal) <= _MAX_PRECISION
+    return type_ not in ("BLOB", "TIMESTAMP WITH TIME ZONE", "UUID", "INTERVAL")
+
+
+def _column_type(type_: str) -> pa.DataType:
+    return arrow_type(type_ if is_direct(type_) else "VARCHAR")
+
+
+def _has_lone_return(data: bytes) -> bool:
+    """Whether a CR stands without its LF: to pyarrow it ends a record, here it is data or a fault."""
+    return data.find(b"\r") >= 0 and data.count(b"\r") != data.count(b"\r\n")
+
+
+def _trusted(column: pa.ChunkedArray, type_: str, data: bytes) -> bool:
+    """Whether no value of a column can be one that pyarrow accepts and DuckDB refuses, or reads differently."""
+    if column.null_count == len(column):
+        return True
+    decimal = decimal_size(type_)
+    if decimal:
+        return _decimals_fit(column, *decimal)
+    if pa.types.is_signed_integer(column.type):
+        # pyarrow reads 0xFFFFFFFF as the INTEGER -1
+        return bool(pc.min(column).as_py() >= 0) or not any(text in data for text in (b"0x", b"0X"))
+    return True
+
+
+def _decimals_fit(column: pa.ChunkedArray, precision: int, scale: int) -> bool:
+    """Whether every value has at most ``precision`` digits: pyarrow counts them before it appends the zeros."""
+    limit = Decimal(10) ** (precision - scale)
+    bounds = pc.min_max(column).as_py()
+    return bool(-limit < bounds["min"] and bounds["max"] < limit)

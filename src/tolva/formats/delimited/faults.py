@@ -1,0 +1,66 @@
+"""What is wrong with a record, as an error that names file, line, column and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from tolva.errors import RecordError
+from tolva.formats.delimited.casting import BadValue
+from tolva.formats.delimited.diagnose import Fault, Record, records
+from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.origin import Origin
+
+_SHOWN_CHARS = 100
+
+
+class Place:
+    """A chunk with its place in a file: its records by the exact parser, and errors about them."""
+
+    def __init__(self, data: bytes, dialect: Dialect, header: Sequence[str], origin: Origin) -> None:
+        self._data, self._dialect, self._origin = data, dialect, origin
+        self.header = list(header)
+
+    def records(self) -> Iterator[Record]:
+        """Parse the chunk; offsets are those in the file, lines count from the chunk's start."""
+        return records(self._data, self._dialect, single=len(self.header) == 1, offset=self._origin.offset)
+
+    def texts(self, record: Record, positions: Sequence[int]) -> list[str | None] | Fault:
+        """Return the texts of the fields at ``positions``, None for an empty one; or what is wrong with the record."""
+        if record.fault:
+            return record.fault
+        found, expected = len(record.fields), len(self.header)
+        # One delimiter too many at the end is forgiven, as DuckDB does.
+        if found != expected and not (found == expected + 1 and not record.fields[-1]):
+            return Fault("field_count", expected, record.offset, f"has {found} fields, expected {expected}")
+        texts: list[str | None] = []
+        for i in positions:
+            try:
+                texts.append(record.fields[i].decode() or None)
+            except UnicodeDecodeError as error:
+                return Fault("encoding", i, record.offset, f"is not UTF-8 at its byte {error.start + 1}")
+        return texts
+
+    def fault_error(self, record: Record, fault: Fault) -> RecordError:
+        """Return the error for a record that is wrong in itself."""
+        column = self.header[fault.field] if fault.field < len(self.header) else None
+        words = f"column {column} {fault.message}" if column else fault.message
+        return self._error(record, f"{words}; mend the record", reason=fault.code, column=column)
+
+    def value_error(self, bad: BadValue, types: Mapping[str, str]) -> RecordError:
+        """Return the error for a value that isn't of its column's type."""
+        record = next(islice(self.records(), bad.row, None))
+        kind = types[bad.column]
+        shown = repr(bad.value if len(bad.value) <= _SHOWN_CHARS else f"{bad.value[:_SHOWN_CHARS]}…")
+        message = f"column {bad.column}: {shown} is not a {kind}; mend the record or declare the column as VARCHAR"
+        return self._error(record, message, reason="type", column=bad.column, value=bad.value, type=kind)
+
+    def _error(self, record: Record, message: str, **data: str | None) -> RecordError:
+        line = self._origin.lines_before() + record.line
+        return RecordError(
+            f"{self._origin.name}:{line}: {message}",
+            file=self._origin.name,
+            line=line,
+            byte_offset=record.offset,
+            **data,
+        )

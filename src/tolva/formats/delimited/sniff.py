@@ -1,0 +1,110 @@
+"""Finds out from a file's start how it is written: delimiter, quote, header, the columns' names and types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from tolva.formats.delimited.diagnose import UNTERMINATED, Record, records
+from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.delimited.infer import infer, merge
+
+_DELIMITERS = ",|;\t"
+_QUOTES = "\"'"
+_SHAPE_RECORDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What the user said of a file's shape; None: not said."""
+
+    delimiter: str | None = None
+    quote: str | None = None
+    header: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What a file's start tells: its dialect and its columns; a type is None when every value is empty."""
+
+    dialect: Dialect
+    names: tuple[str, ...]
+    types: tuple[str | None, ...]
+
+
+def sniff(sample: bytes, *, complete: bool, hints: Hints) -> Sniffed:
+    """Learn a file's dialect, names and types from its first bytes.
+
+    Args:
+        sample: the file's start.
+        complete: the sample is all of it; else what follows its last whole record is left out.
+        hints: what isn't to be found out.
+    """
+    text = sample if complete else sample[: sample.rfind(b"\n") + 1]
+    dialect = _dialect(text, hints)
+    rows = [[field.decode(errors="replace") for field in record.fields] for record in _records(text, dialect)]
+    if not rows:
+        return Sniffed(replace(dialect, header=hints.header is not False), (), ())
+    width = len(rows[0])
+    below = [row[:width] for row in rows[1:] if len(row) == width or (len(row) == width + 1 and not row[-1])]
+    types = [infer(column) for column in zip(*below, strict=True)] or [None] * width
+    header = _is_header(rows[0], types if below else None) if hints.header is None else hints.header
+    if header:
+        return Sniffed(replace(dialect, header=True), named([text.strip() for text in rows[0]]), tuple(types))
+    types = [infer(column) for column in zip(rows[0], *below, strict=True)]
+    return Sniffed(replace(dialect, header=False), named([""] * width), tuple(types))
+
+
+def named(names: Sequence[str]) -> tuple[str, ...]:
+    """Give columns without a name theirs, as DuckDB does: ``column0``, ``column1``, ..."""
+    digits = len(str(len(names) - 1))
+    return tuple(name or f"column{i:0{digits}}" for i, name in enumerate(names))
+
+
+def _is_header(first: Sequence[str], below: Sequence[str | None] | None) -> bool:
+    """Whether the first record holds names: it isn't like those below it, of these types, or all of them are text."""
+    if below is None:
+        return all(infer((text,)) in (None, "VARCHAR") for text in first)
+    telling = [(text, kind) for text, kind in zip(first, below, strict=True) if kind not in (None, "VARCHAR")]
+    return not telling or any(merge(infer((text,)), kind) != kind for text, kind in telling)
+
+
+def _dialect(text: bytes, hints: Hints) -> Dialect:
+    """Choose delimiter and quote: those by which most records have the same number of fields, and more than one."""
+    quotes = hints.quote or (_QUOTES if b"'" in text and b'"' not in text else _QUOTES[0])
+    candidates = [Dialect(d, quote) for quote in quotes for d in hints.delimiter or _DELIMITERS if d != quote]
+    if len(candidates) == 1:
+        return candidates[0]
+    scores = [_score(text, candidate) for candidate in candidates]
+    return candidates[scores.index(max(scores))]
+
+
+def _score(text: bytes, dialect: Dialect) -> tuple[float, int, bool]:
+    """Return how well a dialect explains a text: more is better.
+
+    First the share of records that have the most common number of fields, if that is more than one; then that number;
+    then whether an unusual quote is used, as it must be to be chosen.
+    """
+    found = list(islice(_records(text, dialect), _SHAPE_RECORDS))
+    width, count = max(
+        Counter(len(record.fields) for record in found).items(), key=lambda item: item[::-1], default=(1, 0)
+    )
+    used = dialect.quote != _QUOTES[0] and any(_starts_quoted(record, dialect) for record in found)
+    if width == 1 or any(record.fault for record in found):
+        return 0.0, 1, used and not any(record.fault for record in found)
+    return count / len(found), width, used
+
+
+def _starts_quoted(record: Record, dialect: Dialect) -> bool:
+    quote, delimiter = str(dialect.quote).encode(), dialect.delimiter.encode()
+    return record.raw.startswith(quote) or delimiter + quote in record.raw
+
+
+def _records(text: bytes, dialect: Dialect) -> Iterator[Record]:
+    """Parse the records of a sample, up to a quote that is still open at its end."""
+    for record in records(text, dialect, single=False):
+        if record.fault and record.fault.code == UNTERMINATED:
+            return
+        yield record

@@ -1,0 +1,165 @@
+"""From delimited files to the table they make together: one dialect, one set of columns, types that fit them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import reduce
+from pathlib import Path
+
+from tolva.errors import InputError
+from tolva.formats.delimited.diagnose import records
+from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.delimited.head import Head, read_head
+from tolva.formats.delimited.infer import merge
+from tolva.formats.delimited.sniff import Hints, Sniffed, sniff
+from tolva.formats.table import InputTable, TableSpec
+from tolva.formats.types import canonical
+from tolva.model import NewFile
+from tolva.plan import Column
+
+NAME = "delimited"
+"""The format's name in a file's layout."""
+
+_FIRST_SAMPLE_BYTES = 64 * 1024
+_SAMPLE_BYTES = 16 * 1024
+_HEADER_BYTES = 4 * 1024
+_SAMPLED_FILES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file with what its start told; ``names`` is empty for a file without any record."""
+
+    path: Path
+    head: Head
+    names: tuple[str, ...]
+    types: tuple[str | None, ...]
+
+
+def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) -> InputTable:
+    """See ``Format.open_table``."""
+    declared = {column: canonical(kind) for column, kind in spec.columns.items()}
+    opened, dialect = _open_files(files, Hints(spec.delimiter, spec.quote, spec.header))
+    first = next((file for file in opened if file.names), None)
+    if first is None:
+        if not declared:
+            raise InputError(f"table {name}: its files have no records; declare its columns, or give other files")
+        columns = tuple(Column(column, kind) for column, kind in declared.items())
+    else:
+        if not dialect.header:
+            opened = _name_by_position(opened, first, declared)
+            first = next(file for file in opened if file.names)
+        _refuse_unlike(first, opened)
+        columns = _columns(first, opened, declared)
+    names = [column.name for column in columns]
+    return InputTable(name, columns, tuple(_new_file(name, file, dialect, names) for file in opened))
+
+
+def _open_files(files: Sequence[tuple[str, Path]], hints: Hints) -> tuple[list[_Opened], Dialect]:
+    """Look at every file; the first one with a record decides how all are written."""
+    dialect: Dialect | None = None
+    opened: list[_Opened] = []
+    sampled = _spread(len(files))
+    for i, (name, path) in enumerate(files):
+        size = _FIRST_SAMPLE_BYTES if dialect is None else _SAMPLE_BYTES if i in sampled else _HEADER_BYTES
+        head = read_head(path, name, size)
+        found = sniff(head.sample, complete=head.complete, hints=hints)
+        opened.append(_Opened(path, head, found.names, found.types))
+        if found.names:
+            _refuse_twins(found, name)
+            dialect = dialect or found.dialect
+            hints = Hints(dialect.delimiter, dialect.quote, dialect.header)
+    return opened, dialect or Dialect()
+
+
+def _spread(count: int) -> set[int]:
+    """Return the first, the last and some between of ``count`` positions."""
+    steps = min(count, _SAMPLED_FILES) - 1
+    return {i * (count - 1) // steps for i in range(steps + 1)} if steps > 0 else {0}
+
+
+def _refuse_twins(found: Sniffed, file: str) -> None:
+    seen: dict[str, str] = {}
+    for column in found.names:
+        if column.casefold() in seen:
+            raise InputError(
+                f"{file}: its header has both {seen[column.casefold()]!r} and {column!r}, which SQL can't tell apart; "
+                "rename one",
+                file=file,
+                column=column,
+            )
+        seen[column.casefold()] = column
+
+
+def _name_by_position(opened: list[_Opened], first: _Opened, declared: Mapping[str, str]) -> list[_Opened]:
+    """Give the columns of files without a header the declared names, if all are declared under names of their own."""
+    if not declared or set(declared) <= set(first.names):
+        return opened
+    if len(declared) != len(first.names):
+        raise InputError(
+            f"{first.head.name} has no header and {len(first.names)} columns, but {len(declared)} are declared; "
+            f"declare all of them in order, or some as {first.names[0]} to {first.names[-1]}",
+            file=first.head.name,
+        )
+    return [
+        _Opened(file.path, file.head, tuple(declared) if len(file.names) == len(declared) else file.names, file.types)
+        for file in opened
+    ]
+
+
+def _refuse_unlike(first: _Opened, opened: list[_Opened]) -> None:
+    expected = set(first.names)
+    for file in opened:
+        found = set(file.names)
+        if found and found != expected:
+            differences = [
+                f"{words} {', '.join(sorted(names))}"
+                for words, names in (("it lacks", expected - found), ("it has besides", found - expected))
+                if names
+            ]
+            raise InputError(
+                f"{file.head.name} has not the same columns as {first.head.name}: {'; '.join(differences)}",
+                file=file.head.name,
+                lacks=sorted(expected - found),
+                besides=sorted(found - expected),
+            )
+
+
+def _columns(first: _Opened, opened: list[_Opened], declared: Mapping[str, str]) -> tuple[Column, ...]:
+    for column in declared:
+        if column not in first.names:
+            near = get_close_matches(column, first.names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"its columns: {', '.join(first.names)}"
+            raise InputError(
+                f"column {column} is declared, but {first.head.name} has none of that name; {hint}",
+                file=first.head.name,
+                column=column,
+            )
+    return tuple(Column(name, declared.get(name) or _type(name, opened)) for name in first.names)
+
+
+def _type(column: str, opened: list[_Opened]) -> str:
+    kinds = [file.types[file.names.index(column)] for file in opened if file.names]
+    return reduce(merge, kinds) or "VARCHAR"
+
+
+def _new_file(table: str, file: _Opened, dialect: Dialect, names: Sequence[str]) -> NewFile:
+    head = file.head
+    return NewFile(
+        table=table,
+        name=head.name,
+        location=str(file.path.absolute()),
+        bytes=head.size_bytes,
+        fingerprint=head.fingerprint,
+        layout={"format": NAME, "dialect": dialect.to_json(), "header": list(file.names or names)},
+        first_byte=head.skipped + _header_end(head, dialect),
+    )
+
+
+def _header_end(head: Head, dialect: Dialect) -> int:
+    if not dialect.header:
+        return 0
+    header = next(records(head.sample, dialect, single=False), None)
+    return header.offset + len(header.raw) if header else len(head.sample)
