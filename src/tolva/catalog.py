@@ -127,7 +127,10 @@ class Catalog(Protocol):
         ...
 
     def end_input(self, job_id: str) -> list[Hint]:
-        """Note that no more files will come (END). Stages whose last task is already done are over now."""
+        """Note that no more files will come (END). Stages whose last task is already done are over now.
+
+        No job is completed before END, not even one that reads no table.
+        """
         ...
 
     # -- tasks ------------------------------------------------------------------------------------------------------

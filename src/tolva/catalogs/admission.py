@@ -23,10 +23,7 @@ def waiting(tx: Tx) -> bool:
 
 def admit(tx: Tx) -> list[Hint]:
     """Turn pending jobs that can start into wip, within the limits; return hints for their ready tasks."""
-    counts = (
-        select(job.c.client, func.count().label("jobs")).where(job.c.status == JobStatus.WIP).group_by(job.c.client)
-    )
-    running: Counter[str] = Counter({row.client: row.jobs for row in tx.connection.execute(counts)})
+    running = Counter(tx.connection.execute(select(job.c.client).where(job.c.status == JobStatus.WIP)).scalars())
     free = tx.limits.running_jobs - running.total()
     if free <= 0:
         return []
@@ -49,14 +46,11 @@ def _startable(tx: Tx) -> Select[Any]:
     """Jobs with a ready task, or with nothing at all to do: as many of each client's oldest as it could ever run."""
     has_ready = exists().where(task.c.job_id == job.c.id, task.c.state == READY)
     has_unfinished = exists().where(stage.c.job_id == job.c.id, stage.c.state != StageState.OVER)
+    can_start = or_(has_ready, and_(job.c.input_ended, not_(has_unfinished)))
     place = func.row_number().over(partition_by=job.c.client, order_by=(job.c.created_at, job.c.id))
     candidates = (
         select(job.c.client, job.c.id, job.c.created_at, place.label("place"))
-        .where(
-            job.c.status == JobStatus.PENDING,
-            job.c.plan.is_not(None),
-            or_(has_ready, and_(job.c.input_ended, not_(has_unfinished))),
-        )
+        .where(job.c.status == JobStatus.PENDING, job.c.plan.is_not(None), can_start)
         .subquery()
     )
     return (

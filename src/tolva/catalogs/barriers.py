@@ -2,8 +2,10 @@
 
 A stage waits until all stages it reads from are over; then it gets its tasks. A scan that reads nothing but its table
 is open from the start and gets tasks as chunks arrive. A stage has ended when no more tasks will come, and is over
-when as many are done as were created. A job is completed when END was said and all its stages are over. Where a stage is follows from rows alone, and whoever moves one holds the job's
-row: ``advance`` may be run at any time, and of several at once exactly one takes each step.
+when as many are done as were created. A job is completed when END was said and all its stages are over.
+
+Where a stage is follows from rows alone, and whoever moves one holds the job's row: ``advance`` may be run at any
+time, and of several at once exactly one takes each step.
 """
 
 from __future__ import annotations
