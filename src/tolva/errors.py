@@ -94,6 +94,19 @@ class ExecutionError(TolvaError):
     retryable = False
 
 
+class OutOfMemoryError(TolvaError):
+    """A query needed more memory than its task may use, spilling to disk included; with more it may succeed."""
+
+    code = "out_of_memory"
+    http_status = 422
+
+
+class EngineError(TolvaError):
+    """The query engine failed in itself. The process it ran in must not be used again; the task may be."""
+
+    code = "engine"
+
+
 class StorageError(TolvaError):
     """Bytes could not be stored or read: disk full, not allowed, not there."""
 

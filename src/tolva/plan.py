@@ -67,6 +67,7 @@ class Output:
     columns: tuple[Column, ...]
     partitioned: bool = False
     lines: bool = False
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,15 @@ class Input:
 class Result:
     """The query whose parts a finish stage writes, in order.
 
-    With ``sql`` the rows are its answer over the stage's inputs; without, the stage has one input and passes it on
-    as it is (rows, or lines that were encoded earlier).
+    With ``sql`` the rows are its answer over the stage's inputs; without, the stage passes its inputs on as they are,
+    one after the other. With ``lines`` they are lines (``LINE_COLUMN``), otherwise rows of ``columns``.
     """
 
     query: str
     format: Format
     columns: tuple[Column, ...]
     sql: str | None = None
+    lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Stages in an order in which every stage comes after those it reads from."""
+    """Stages in an order in which every stage comes after those it reads from; ``tables`` are all columns of each."""
 
     stages: tuple[Stage, ...]
     partitions: int
-    queries: tuple[str, ...] = field(default=())
+    queries: tuple[str, ...] = ()
+    tables: dict[str, tuple[Column, ...]] = field(default_factory=dict)
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; KeyError when there is none."""
@@ -131,6 +134,13 @@ class Plan:
     def output(self, name: str) -> Output:
         """Return the output of that name; KeyError when there is none."""
         return next(out for out in self.writer_of(name).outputs if out.name == name)
+
+    def result_of(self, query: str) -> Result:
+        """Return what the query's finish stage writes; KeyError when there is no such query."""
+        for stage in self.stages:
+            if stage.result is not None and stage.result.query == query:
+                return stage.result
+        raise KeyError(query)
 
     def needs(self, stage: Stage) -> frozenset[str]:
         """Return the names of the stages that ``stage`` reads from."""
@@ -152,6 +162,7 @@ class Plan:
             stages=tuple(_stage(s) for s in value["stages"]),
             partitions=value["partitions"],
             queries=tuple(value["queries"]),
+            tables={name: _columns(columns) for name, columns in value["tables"].items()},
         )
 
 
@@ -185,6 +196,10 @@ def _stage(value: dict[str, Any]) -> Stage:
         columns=tuple(value["columns"]),
         inputs=tuple(Input(i["relation"], i["output"], Reads(i["reads"])) for i in value["inputs"]),
         outputs=tuple(Output(**{**o, "columns": _columns(o["columns"])}) for o in value["outputs"]),
-        result=result and Result(result["query"], Format(result["format"]), _columns(result["columns"]), result["sql"]),
+        result=result and _result(result),
         notes=tuple(value["notes"]),
     )
+
+
+def _result(value: dict[str, Any]) -> Result:
+    return Result(**{**value, "format": Format(value["format"]), "columns": _columns(value["columns"])})

@@ -1,0 +1,68 @@
+"""From SQL to a plan of tasks whose answer is DuckDB's answer over the same rows.
+
+DuckDB is the reader: it parses and binds the query, and the planner works on the bound plan (``operators``). Every
+expression that is written back as SQL is proven to say the same (``proof``). Filters move down (``pushdown``), the
+``rules`` decide where rows must meet, and ``draft`` collects the stages. Whatever isn't understood is gathered.
+
+``now()`` and its like are one value for the whole job: the time at which it was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tolva.plan import Column, Format, Plan
+
+_TINY_BYTES = 8 * 2**20
+_PARTITIONS = ((256 * 2**20, 16), (2 * 2**30, 32))
+_PARTITIONS_MAX = 64
+_BROADCAST_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SELECT, and how its answer is written."""
+
+    sql: str
+    format: Format = Format.CSV
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table's columns, with DuckDB's types, and its size as far as it is known."""
+
+    columns: tuple[Column, ...]
+    bytes: int
+
+
+def plan(
+    queries: Mapping[str, Query],
+    tables: Mapping[str, TableInfo],
+    *,
+    partitions: int | None = None,
+    broadcast_bytes: int = _BROADCAST_BYTES,
+) -> Plan:
+    """Return the plan that answers the queries, each by its name, over the tables.
+
+    Args:
+        queries: the questions.
+        tables: what they may ask about. Names are the same in upper and lower case.
+        partitions: into how many hash partitions rows are spread between stages; by default chosen from the tables'
+            size. 1 means that rows always meet in one task.
+        broadcast_bytes: the size up to which one side of a join is read by every task of the other.
+
+    Raises:
+        QueryError: a query isn't one SELECT, names what isn't there, or can't be typed. The text shows the place.
+    """
+    from tolva.planner.planner import Planner  # noqa: PLC0415 - loads DuckDB, which a mere Query needn't
+
+    total = sum(table.bytes for table in tables.values())
+    count = partitions or _partition_count(total)
+    return Planner(tables, count, broadcast_bytes).plan(queries)
+
+
+def _partition_count(total_bytes: int) -> int:
+    if total_bytes <= _TINY_BYTES:
+        return 1
+    return next((count for limit, count in _PARTITIONS if total_bytes <= limit), _PARTITIONS_MAX)

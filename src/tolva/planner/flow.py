@@ -1,0 +1,159 @@
+"""Flows: rows on their way through a plan, described and not yet computed.
+
+A flow has one or more **branches** (UNION ALL has several). A branch is a SELECT that every task of its **site** would
+answer over what the task reads. Filters and projections only change the description; a flow becomes a stage's output
+when its rows must move to other tasks, or when a query ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tolva.plan import Column, Input, Reads
+from tolva.planner.algebra import Expr, Ref, UnsupportedError, map_refs, refs
+from tolva.planner.sql import conjunction, expression, quoted
+
+ONE_TASK: frozenset[str] = frozenset()
+"""``Flow.together`` of a flow whose rows are all in one task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What each of some equal tasks reads: a chunk of a table, earlier outputs, or both."""
+
+    table: str | None = None
+    inputs: tuple[Input, ...] = ()
+
+    def also(self, inputs: Iterable[Input]) -> Site:
+        """Return the site whose tasks read ``inputs`` too."""
+        return replace(self, inputs=tuple(dict.fromkeys((*self.inputs, *inputs))))
+
+    @property
+    def one_task(self) -> bool:
+        """Whether there is exactly one such task, which reads all there is."""
+        return self.table is None and all(i.reads is Reads.ALL for i in self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """``SELECT outputs FROM source WHERE where`` in every task of ``site``.
+
+    ``outputs`` gives each symbol as an expression over the source's columns. ``reads`` are the columns of the site's
+    table that ``source`` uses inside; with ``bare`` the source is the table itself.
+    """
+
+    site: Site
+    source: str
+    outputs: Mapping[str, Expr]
+    where: tuple[Expr, ...] = ()
+    reads: frozenset[str] = frozenset()
+    bare: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table_columns(self) -> frozenset[str]:
+        """The columns of the site's table that are used in all."""
+        return self.reads | (refs(*self.outputs.values(), *self.where) if self.bare else frozenset())
+
+    def over(self, expr: Expr) -> Expr:
+        """Return an expression over the outputs as one over the source."""
+        changed: Expr = map_refs(expr, self._output)
+        return changed
+
+    def _output(self, ref: Ref) -> Expr:
+        found = self.outputs.get(ref.name)
+        if found is None:
+            raise UnsupportedError(f"the column {ref.name} out of reach")
+        return found
+
+    def select(self, names: Iterable[str], *extra: str) -> str:
+        """Return the SELECT of these outputs, and of further items given as SQL."""
+        items = [_item(self.outputs[name], name) for name in names]
+        return self.select_items([*items, *extra])
+
+    def select_items(self, items: Iterable[str]) -> str:
+        """Return the SELECT of items over the source, given as SQL."""
+        where = f" WHERE {conjunction(self.where)}" if self.where else ""
+        source = f" FROM {self.source}" if self.source else ""
+        return f"SELECT {', '.join(items) or '1 AS one'}{source}{where}"
+
+    def wrap(self, sql: str, columns: Iterable[Column]) -> Branch:
+        """Return the branch of all rows of ``sql``, a SELECT with these columns over the same source."""
+        return replace(
+            self,
+            source=f"({sql}) AS r",
+            outputs={c.name: Ref(c.name, c.type) for c in columns},
+            where=(),
+            reads=self.table_columns,
+            bare=False,
+        )
+
+    def prune(self, names: frozenset[str]) -> Branch:
+        """Return the branch with only these outputs."""
+        return replace(self, outputs={n: e for n, e in self.outputs.items() if n in names})
+
+    def noting(self, *notes: str) -> Branch:
+        """Return the branch with notes for people on what was decided."""
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Rows of ``columns`` in the tasks of the branches' sites.
+
+    ``together``: rows that agree in these columns are in one task (none: all rows are in one); None when nothing is
+    known. ``bytes`` is a guess of how much there is.
+    """
+
+    branches: tuple[Branch, ...]
+    columns: tuple[Column, ...]
+    together: frozenset[str] | None
+    bytes: int
+
+    @property
+    def in_one_task(self) -> bool:
+        """Whether all the rows are in one task."""
+        return self.together == ONE_TASK
+
+    def filter(self, predicates: Iterable[Expr]) -> Flow:
+        """Return the rows for which all predicates are true."""
+        given = tuple(predicates)
+        return replace(
+            self,
+            branches=tuple(replace(b, where=(*b.where, *(b.over(p) for p in given))) for b in self.branches),
+        )
+
+    def project(self, exprs: Iterable[Expr], columns: tuple[Column, ...]) -> Flow:
+        """Return one row of expressions for each row."""
+        given = tuple(exprs)
+        kept = {e.name: c.name for e, c in zip(given, columns, strict=True) if isinstance(e, Ref)}
+        together = self.together
+        if together is not None:
+            together = frozenset(kept[k] for k in together) if together <= kept.keys() else None
+        named = list(zip(columns, given, strict=True))
+        return replace(
+            self,
+            branches=tuple(replace(b, outputs={c.name: b.over(e) for c, e in named}) for b in self.branches),
+            columns=columns,
+            together=together,
+        )
+
+    def prune(self, names: frozenset[str]) -> Flow:
+        """Return the flow with only these columns; what is known of ``together`` may be lost."""
+        together = self.together if self.together is not None and self.together <= names else None
+        return replace(
+            self,
+            branches=tuple(b.prune(names) for b in self.branches),
+            columns=tuple(c for c in self.columns if c.name in names),
+            together=together,
+        )
+
+    def noting(self, *notes: str) -> Flow:
+        """Return the flow with notes for people on what was decided."""
+        return replace(self, branches=tuple(b.noting(*notes) for b in self.branches))
+
+
+def _item(expr: Expr, name: str) -> str:
+    text, alias = expression(expr), quoted(name)
+    return text if text == alias else f"{text} AS {alias}"

@@ -1,0 +1,125 @@
+"""Proof that SQL written from the algebra says what the query said.
+
+The text of every expression goes back to DuckDB's binder, over a row of the same columns; what comes out must be the
+same tree, function by function and type by type, as what DuckDB bound in the user's own query. So neither the reading
+of DuckDB's JSON nor the writing of SQL has to be trusted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import duckdb
+
+from tolva.plan import Column
+from tolva.planner.algebra import Constant, Expr, Ref, UnsupportedError
+from tolva.planner.binder import Binder
+from tolva.planner.sql import expression, quoted
+
+Json = dict[str, Any]
+
+_IGNORED = {"alias", "query_location", "query_location_length", "has_serialize"}
+
+
+def prove(
+    binder: Binder, given: Sequence[Json], read: Sequence[Expr], columns: Sequence[Column], operator: str
+) -> None:
+    """Raise UnsupportedError unless each of ``read``, written as SQL, binds to its tree in ``given``.
+
+    ``operator`` is the kind of operator that holds such expressions: PROJECTION, AGGREGATE_AND_GROUP_BY or WINDOW.
+    """
+    pairs = [(g, r) for g, r in zip(given, read, strict=True) if not isinstance(r, (Ref, Constant))]
+    if not pairs:
+        return
+    texts = [expression(r) for _, r in pairs]
+    found = _bound(binder, texts, columns, operator)
+    for text, (wanted, _), got in zip(texts, pairs, found, strict=True):
+        if _bare(wanted) != _bare(got):
+            raise UnsupportedError(f"the expression {text}")
+
+
+def _bound(binder: Binder, texts: list[str], columns: Sequence[Column], operator: str) -> list[Json]:
+    row = ", ".join(f"CAST(NULL AS {c.type}) AS {quoted(c.name or '#')}" for c in columns) or "NULL"
+    listed = ", ".join(f"{text} AS c{number}" for number, text in enumerate(texts))
+    try:
+        plan = binder.logical_plan(f"SELECT {listed} FROM (SELECT {row}) AS r")
+    except duckdb.Error:
+        plan = None
+    while plan is not None and plan["type"] != f"LOGICAL_{operator}":
+        plan = plan["children"][0] if plan["children"] else None
+    if plan is None or len(plan["expressions"]) != len(texts):
+        raise UnsupportedError(f"one of the expressions {', '.join(texts)}")
+    bound: list[Json] = plan["expressions"]
+    return bound
+
+
+def _bare(value: Any) -> Any:
+    """Return the tree without what doesn't change its meaning.
+
+    That is: where it stood in the text, its alias, casts to the same type, and whether a number was written as such or
+    cast from another literal of the same value (the binder folds some of those casts itself).
+    """
+    if isinstance(value, list):
+        return [_bare(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "expression_class" not in value:
+        return {k: _bare(v) for k, v in value.items() if k != "is_default_cast"}
+    number = _number(value)
+    if number is not None:
+        return number
+    if _is_cast(value) and _type(value["children"][0]) == value["return_type"]:
+        return _bare(value["children"][0])
+    return {k: _bare(v) for k, v in value.items() if k not in _IGNORED}
+
+
+def _number(value: Json) -> tuple[Fraction, Json] | None:
+    """Return a constant number with its type, also when it is written as a cast that changes nothing of its value."""
+    if value["expression_class"] == "BOUND_CONSTANT":
+        held = value["value"]
+        read = None if held["is_null"] else _NUMBERS.get(held["type"]["id"])
+        number = read(held["value"], held["type"]) if read else None
+        return None if number is None else (number, held["type"])
+    if not _is_cast(value):
+        return None
+    inner, to = _number(value["children"][0]), value["return_type"]
+    if inner is None or to["id"] not in _NUMBERS:
+        return None
+    number, _ = inner
+    if to["id"] == "DOUBLE":
+        exact = Fraction(float(number)) == number
+    else:
+        scale = to["type_info"]["scale"] if to["id"] == "DECIMAL" else 0
+        exact = (number * 10**scale).denominator == 1
+    return (number, to) if exact else None
+
+
+def _is_cast(value: Json) -> bool:
+    return value["type"] == "OPERATOR_CAST" and not value["function_data"]["try_cast"]
+
+
+def _type(value: Json) -> Any:
+    return value["return_type"] if "return_type" in value else value.get("value", {}).get("type")
+
+
+def _integer(value: Any, _: Json) -> Fraction:
+    return Fraction(value["upper"] * 2**64 + value["lower"] if isinstance(value, dict) else value)
+
+
+def _decimal(value: Any, type_: Json) -> Fraction:
+    return Fraction(_integer(value, type_), 10 ** int(type_["type_info"]["scale"]))
+
+
+def _double(value: Any, _: Json) -> Fraction | None:
+    return Fraction(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_NUMBERS: dict[str, Callable[[Any, Json], Fraction | None]] = {
+    **dict.fromkeys(_INTEGERS, _integer),
+    "DECIMAL": _decimal,
+    "DOUBLE": _double,
+}

@@ -1,0 +1,256 @@
+"""Filters move down to where their rows come from; CTEs with one user move into place.
+
+The binder leaves every condition of WHERE above the joins, and EXISTS and IN as a marked join with a test of the mark
+above it. After this, a scan drops rows before they go anywhere, comma joins have their conditions, and tests of marks
+are semi and anti joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import singledispatch
+
+from tolva.planner.algebra import (
+    Aggregate,
+    Call,
+    Condition,
+    Cte,
+    Distinct,
+    Expr,
+    Filter,
+    Join,
+    Limit,
+    Node,
+    Project,
+    Ref,
+    Scan,
+    Shared,
+    Sort,
+    UnionAll,
+    Window,
+    map_refs,
+    refs,
+    symbols,
+)
+
+Predicates = tuple[Expr, ...]
+
+_COMPARISONS = frozenset({"=", "<>", "<", ">", "<=", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"})
+_NULL_SAFE = "IS NOT DISTINCT FROM"
+
+
+def pushed(node: Node) -> Node:
+    """Return the same rows from a tree whose filters are as far down as they go."""
+    return _push(_inlined(node), ())
+
+
+# -- CTEs with one user -------------------------------------------------------------------------------------------
+
+
+def _inlined(node: Node) -> Node:
+    if isinstance(node, Cte):
+        body, definition = _inlined(node.body), _inlined(node.definition)
+        if _uses(body, node.index) > 1:
+            return replace(node, definition=definition, body=body)
+        return _with_shared(body, node.index, definition)
+    return _rebuilt(node, [_inlined(child) for child in _children(node)])
+
+
+def _uses(node: Node, index: int) -> int:
+    if isinstance(node, Shared):
+        return int(node.index == index)
+    return sum(_uses(child, index) for child in _children(node))
+
+
+def _with_shared(node: Node, index: int, definition: Node) -> Node:
+    if isinstance(node, Shared) and node.index == index:
+        exprs = tuple(Ref(c.name, c.type) for c in definition.columns)
+        return Project(definition, exprs, node.columns)
+    return _rebuilt(node, [_with_shared(child, index, definition) for child in _children(node)])
+
+
+def _children(node: Node) -> Sequence[Node]:
+    match node:
+        case Scan() | Shared():
+            return ()
+        case Join():
+            return (node.left, node.right)
+        case UnionAll():
+            return node.children
+        case Cte():
+            return (node.definition, node.body)
+        case _:
+            return (node.child,)
+
+
+def _rebuilt(node: Node, children: Sequence[Node]) -> Node:
+    match node:
+        case Scan() | Shared():
+            return node
+        case Join():
+            return replace(node, left=children[0], right=children[1])
+        case UnionAll():
+            return replace(node, children=tuple(children))
+        case Cte():
+            return replace(node, definition=children[0], body=children[1])
+        case _:
+            return replace(node, child=children[0])
+
+
+# -- filters ------------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def _push(node: Node, predicates: Predicates) -> Node:
+    """Return the rows of ``node`` for which the predicates, over its columns, are true."""
+    return _kept(_rebuilt(node, [_push(child, ()) for child in _children(node)]), predicates)
+
+
+@_push.register
+def _(node: Filter, predicates: Predicates) -> Node:
+    return _push(node.child, (*_parts(node.predicates), *predicates))
+
+
+@_push.register
+def _(node: Project, predicates: Predicates) -> Node:
+    given = dict(zip((c.name for c in node.columns), node.exprs, strict=True))
+    inner = tuple(_replaced(p, given) for p in predicates)
+    return replace(node, child=_push(node.child, inner))
+
+
+@_push.register
+def _(node: Aggregate, predicates: Predicates) -> Node:
+    plain = len(node.grouping_sets) == 1 and len(node.grouping_sets[0]) == len(node.groups)
+    groups = dict(zip((c.name for c in node.columns), node.groups, strict=False)) if plain else {}
+    below, above = _divided(predicates, frozenset(groups))
+    inner = tuple(_replaced(p, groups) for p in below)
+    return _kept(replace(node, child=_push(node.child, inner)), above)
+
+
+@_push.register
+def _(node: Window, predicates: Predicates) -> Node:
+    keys = [frozenset(e.name for e in call.partitions if isinstance(e, Ref)) for call in node.calls]
+    below, above = _divided(predicates, frozenset.intersection(*keys))
+    return _kept(replace(node, child=_push(node.child, below)), above)
+
+
+@_push.register
+def _(node: Distinct, predicates: Predicates) -> Node:
+    below, above = (predicates, ()) if node.whole_rows else ((), predicates)
+    return _kept(replace(node, child=_push(node.child, below)), above)
+
+
+@_push.register
+def _(node: Sort, predicates: Predicates) -> Node:
+    return replace(node, child=_push(node.child, predicates))
+
+
+@_push.register
+def _(node: Limit, predicates: Predicates) -> Node:
+    return _kept(replace(node, child=_push(node.child, ())), predicates)
+
+
+@_push.register
+def _(node: UnionAll, predicates: Predicates) -> Node:
+    children = []
+    for child in node.children:
+        given = {c.name: Ref(i.name, i.type) for c, i in zip(node.columns, child.columns, strict=True)}
+        children.append(_push(child, tuple(_replaced(p, given) for p in predicates)))
+    return replace(node, children=tuple(children))
+
+
+@_push.register
+def _(node: Cte, predicates: Predicates) -> Node:
+    return replace(node, definition=_push(node.definition, ()), body=_push(node.body, predicates))
+
+
+@_push.register
+def _(node: Join, predicates: Predicates) -> Node:
+    if node.mark:
+        node, predicates = _tested(node, predicates)
+    to_left, rest = _divided(predicates, symbols(node.left)) if node.kind in _FILTERS_LEFT else ((), predicates)
+    to_right, rest = _divided(rest, symbols(node.right)) if node.kind in _FILTERS_RIGHT else ((), rest)
+    if node.kind == "inner":
+        node, rest = _with_conditions(node, rest), ()
+    if node.kind in ("inner", "semi", "right"):
+        own, others = _divided(node.others, symbols(node.left))
+        node, to_left = replace(node, others=others), (*to_left, *own)
+    if node.kind in ("inner", "semi", "anti", "left"):
+        own, others = _divided(node.others, symbols(node.right))
+        node, to_right = replace(node, others=others), (*to_right, *own)
+    return _kept(replace(node, left=_push(node.left, to_left), right=_push(node.right, to_right)), rest)
+
+
+_FILTERS_LEFT = frozenset({"inner", "left", "semi", "anti", "mark", "single"})
+_FILTERS_RIGHT = frozenset({"inner", "right"})
+
+
+def _tested(node: Join, predicates: Predicates) -> tuple[Join, Predicates]:
+    """Return a marked join whose mark must be true as a semi join, and one whose mark must be false as an anti join.
+
+    A mark that may be NULL (``NOT IN``) stays. The mark is a column that only the test above the join can see.
+    """
+    mark = node.mark.name if node.mark else ""
+    wanted = [p for p in predicates if mark in refs(p)]
+    if len(wanted) != 1:
+        return node, predicates
+    rest = tuple(p for p in predicates if p is not wanted[0])
+    columns = tuple(c for c in node.columns if c.name != mark)
+    match wanted[0]:
+        case Ref():
+            return replace(node, kind="semi", mark=None, columns=columns), rest
+        case Call("NOT", (Ref(),)) if not node.others and all(c.comparison == _NULL_SAFE for c in node.conditions):
+            return replace(node, kind="anti", mark=None, columns=columns), rest
+    return node, predicates
+
+
+def _with_conditions(node: Join, predicates: Predicates) -> Join:
+    conditions, others = list(node.conditions), []
+    for predicate in (*_parts(node.others), *predicates):
+        found = _condition(predicate, symbols(node.left), symbols(node.right))
+        if found:
+            conditions.append(found)
+        else:
+            others.append(predicate)
+    return replace(node, conditions=tuple(conditions), others=tuple(others))
+
+
+def _condition(predicate: Expr, left: frozenset[str], right: frozenset[str]) -> Condition | None:
+    """Return ``f(left) = g(right)`` as a condition of the join, whichever way round it is written."""
+    if not isinstance(predicate, Call) or predicate.name not in _COMPARISONS:
+        return None
+    one, other = predicate.args
+    if not refs(one) or not refs(other):
+        return None
+    if refs(one) <= left and refs(other) <= right:
+        return Condition(one, predicate.name, other)
+    if predicate.name in ("=", _NULL_SAFE) and refs(one) <= right and refs(other) <= left:
+        return Condition(other, predicate.name, one)
+    return None
+
+
+def _kept(node: Node, predicates: Predicates) -> Node:
+    return Filter(node, predicates) if predicates else node
+
+
+def _parts(predicates: Iterable[Expr]) -> Predicates:
+    """Return the predicates with every AND taken apart."""
+    parts: list[Expr] = []
+    for predicate in predicates:
+        if isinstance(predicate, Call) and predicate.name == "AND":
+            parts += _parts(predicate.args)
+        else:
+            parts.append(predicate)
+    return tuple(parts)
+
+
+def _divided(predicates: Predicates, columns: frozenset[str]) -> tuple[Predicates, Predicates]:
+    """Return the predicates that are about these columns alone, and the others."""
+    own = tuple(p for p in predicates if refs(p) and refs(p) <= columns)
+    return own, tuple(p for p in predicates if p not in own)
+
+
+def _replaced(predicate: Expr, given: Mapping[str, Expr]) -> Expr:
+    changed: Expr = map_refs(predicate, lambda ref: given[ref.name])
+    return changed

@@ -1,0 +1,112 @@
+"""Joins: where the two sides meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tolva.plan import Column
+from tolva.planner.algebra import Expr, Join, Node, Ref
+from tolva.planner.flow import ONE_TASK, Branch, Flow, Site
+from tolva.planner.planning import Needed, Planning
+from tolva.planner.rules.joining import KEEPS_LEFT_ONLY, join_source, sides_needed
+
+_HASHABLE = frozenset({"=", "IS NOT DISTINCT FROM"})
+_RIGHT_MAY_BE_SENT = frozenset({"inner", "left", "semi", "anti", "mark"})
+_LEFT_MAY_BE_SENT = frozenset({"inner", "right"})
+
+
+def join(node: Node, needed: Needed, planning: Planning) -> Flow | None:
+    """``a JOIN b``: a small side is broadcast to every task of the other; two big sides are both partitioned.
+
+    Big sides meet in hash partitions of their equality keys. Without such keys both are gathered.
+    """
+    if not isinstance(node, Join):
+        return None
+    for_left, for_right = sides_needed(node, needed)
+    left, right = planning.flow(node.left, for_left), planning.flow(node.right, for_right)
+    if left.in_one_task and right.in_one_task:
+        return _side_by_side(node, left, right, ONE_TASK)
+    small = _small_side(node, left, right, planning.broadcast_bytes)
+    if small is right:
+        return _broadcast(node, left, right, planning, small_is_right=True)
+    if small is left:
+        return _broadcast(node, right, left, planning, small_is_right=False)
+    keys = [c for c in node.conditions if c.comparison in _HASHABLE]
+    if keys and node.kind != "mark":
+        return _partitioned(node, left, right, planning)
+    why = f"a {node.kind} join without equality keys: gathered"
+    return _side_by_side(node, planning.draft.gather(left, why), planning.draft.gather(right, why), ONE_TASK)
+
+
+def _small_side(node: Join, left: Flow, right: Flow, broadcast_bytes: int) -> Flow | None:
+    sides = [s for s, kinds in ((right, _RIGHT_MAY_BE_SENT), (left, _LEFT_MAY_BE_SENT)) if node.kind in kinds]
+    fitting = [s for s in sides if s.bytes <= broadcast_bytes]
+    return min(fitting, key=lambda s: s.bytes) if fitting else None
+
+
+def _broadcast(node: Join, big: Flow, small: Flow, planning: Planning, *, small_is_right: bool) -> Flow:
+    inputs, source = planning.draft.broadcast(small)
+    branches = []
+    for branch in big.branches:
+        own = f"({branch.select(c.name for c in big.columns)})"
+        text = join_source(node, own, source) if small_is_right else join_source(node, source, own)
+        columns = _columns(node, big, small) if small_is_right else _columns(node, small, big)
+        branches.append(
+            replace(
+                branch,
+                site=branch.site.also(inputs),
+                source=text,
+                outputs=_outputs(columns),
+                where=(),
+                reads=branch.table_columns,
+                bare=False,
+            ).noting("the small side of a join is read by every task")
+        )
+    columns = _columns(node, big, small) if small_is_right else _columns(node, small, big)
+    return Flow(tuple(branches), columns, big.together, big.bytes)
+
+
+def _partitioned(node: Join, left: Flow, right: Flow, planning: Planning) -> Flow:
+    conditions = [c for c in node.conditions if c.comparison in _HASHABLE]
+    left, left_keys = _with_keys(left, [c.left for c in conditions], planning)
+    right, right_keys = _with_keys(right, [c.right for c in conditions], planning)
+    why = "both sides of a join meet in partitions of its keys"
+    left, right = planning.draft.exchange(left, left_keys, why), planning.draft.exchange(right, right_keys, why)
+    if left.in_one_task:
+        return _side_by_side(node, left, right, ONE_TASK)
+    together = {"right": frozenset(right_keys), "full": None}.get(node.kind, frozenset(left_keys))
+    return _side_by_side(node, left, right, together)
+
+
+def _with_keys(flow: Flow, keys: Sequence[Expr], planning: Planning) -> tuple[Flow, list[str]]:
+    """Return the flow with its join keys as columns, and their symbols."""
+    fresh = [k for k in keys if not isinstance(k, Ref)]
+    made = planning.new_columns([("key", k.type) for k in fresh])
+    own = [Ref(c.name, c.type) for c in flow.columns]
+    named = iter(made)
+    symbols = [k.name if isinstance(k, Ref) else next(named).name for k in keys]
+    return flow.project((*own, *fresh), (*flow.columns, *made)), symbols
+
+
+def _side_by_side(node: Join, left: Flow, right: Flow, together: frozenset[str] | None) -> Flow:
+    """Return the join of two flows with one branch each, in tasks that read what both read."""
+    (one,), (other,) = left.branches, right.branches
+    sources = [f"({b.select(c.name for c in f.columns)})" for b, f in ((one, left), (other, right))]
+    columns = _columns(node, left, right)
+    branch = Branch(
+        site=Site(inputs=one.site.inputs).also(other.site.inputs),
+        source=join_source(node, *sources),
+        outputs=_outputs(columns),
+        notes=(*one.notes, *other.notes),
+    )
+    return Flow((branch,), columns, together, max(left.bytes, right.bytes))
+
+
+def _columns(node: Join, left: Flow, right: Flow) -> tuple[Column, ...]:
+    kept = left.columns if node.kind in KEEPS_LEFT_ONLY else (*left.columns, *right.columns)
+    return (*kept, node.mark) if node.mark else kept
+
+
+def _outputs(columns: Sequence[Column]) -> dict[str, Expr]:
+    return {c.name: Ref(c.name, c.type) for c in columns}

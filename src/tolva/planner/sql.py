@@ -1,0 +1,176 @@
+"""SQL text from expressions. Whatever is written here is bound again and compared before it is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import singledispatch
+from typing import Any
+
+from tolva.planner.algebra import (
+    AggregateCall,
+    Call,
+    Case,
+    Cast,
+    Constant,
+    Expr,
+    Order,
+    Ref,
+    UnsupportedError,
+    WindowCall,
+)
+
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_RESERVED = frozenset({
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "at", "both", "by", "case",
+    "cast", "check", "collate", "column", "constraint", "create", "current_date", "current_time",
+    "current_timestamp", "default", "deferrable", "desc", "describe", "distinct", "do", "else", "end", "except",
+    "false", "fetch", "for", "foreign", "from", "full", "group", "having", "in", "inner", "initially", "intersect",
+    "into", "is", "isnull", "join", "lambda", "lateral", "leading", "left", "like", "limit", "natural", "not",
+    "notnull", "null", "offset", "on", "only", "or", "order", "outer", "pivot", "pivot_longer", "pivot_wider",
+    "placing", "positional", "primary", "qualify", "references", "returning", "right", "row", "select", "semi",
+    "show", "similar", "some", "summarize", "symmetric", "table", "then", "time", "timestamp", "to", "trailing",
+    "true", "try_cast", "union", "unique", "unpivot", "using", "variadic", "when", "where", "window", "with",
+    "glob", "ilike", "anti", "asof", "cross", "freeze", "generated", "map", "overlaps", "tablesample", "verbose",
+    "values", "struct", "interval", "exists", "coalesce", "decimal", "dec", "int", "integer", "numeric", "extract",
+    "grouping", "operator", "overlay", "position", "precision", "real", "setof", "substring", "treat", "trim",
+    "xmlattributes", "between", "bigint", "bit", "boolean", "char", "character", "columns", "float", "inout",
+    "national", "nchar", "none", "nullif", "out", "smallint", "varchar", "unpack", "try",
+})  # fmt: skip
+
+
+def quoted(name: str) -> str:
+    """Return an identifier, in quotes unless it is plainly fine without."""
+    if _PLAIN_NAME.fullmatch(name) and name not in _RESERVED:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@singledispatch
+def expression(expr: Any) -> str:
+    """Return an expression as SQL."""
+    raise UnsupportedError(type(expr).__name__)
+
+
+@expression.register
+def _(expr: Ref) -> str:
+    return quoted(expr.name)
+
+
+@expression.register
+def _(expr: Constant) -> str:
+    return expr.sql
+
+
+@expression.register
+def _(expr: Cast) -> str:
+    return f"{'TRY_CAST' if expr.lenient else 'CAST'}({expression(expr.arg)} AS {expr.type})"
+
+
+@expression.register
+def _(expr: Case) -> str:
+    pairs = zip(expr.conditions, expr.results, strict=True)
+    whens = " ".join(f"WHEN {expression(when)} THEN {expression(then)}" for when, then in pairs)
+    return f"CASE {whens} ELSE {expression(expr.otherwise)} END"
+
+
+@expression.register
+def _(expr: Call) -> str:
+    args = [expression(a) for a in expr.args]
+    if expr.name in _SPECIAL:
+        return _SPECIAL[expr.name](args)
+    if expr.infix:
+        if len(args) == 1:
+            return f"({expr.name} {args[0]})"
+        return f"({f' {expr.name} '.join(args)})"
+    return f"{quoted(expr.name)}({', '.join(args)})"
+
+
+@expression.register
+def _(expr: AggregateCall) -> str:
+    return _call(expr.name, expr.args, expr.distinct, expr.order) + _filter(expr.filter)
+
+
+@expression.register
+def _(expr: WindowCall) -> str:
+    call = _call(expr.name, expr.args, expr.distinct, expr.arg_orders, ignore_nulls=expr.ignore_nulls)
+    window = []
+    if expr.partitions:
+        window.append(f"PARTITION BY {', '.join(expression(p) for p in expr.partitions)}")
+    if expr.orders:
+        window.append(order_by(expr.orders))
+    frame = _frame(expr)
+    if frame:
+        window.append(frame)
+    return f"{call}{_filter(expr.filter)} OVER ({' '.join(window)})"
+
+
+def order_by(orders: Iterable[Order]) -> str:
+    """Return an ORDER BY clause."""
+    return "ORDER BY " + ", ".join(
+        f"{expression(o.expr)} {'DESC' if o.descending else 'ASC'} NULLS {'FIRST' if o.nulls_first else 'LAST'}"
+        for o in orders
+    )
+
+
+def conjunction(predicates: Iterable[Expr]) -> str:
+    """Return the predicates joined by AND."""
+    return " AND ".join(expression(p) for p in predicates)
+
+
+def _call(
+    name: str, args: tuple[Expr, ...], distinct: bool, order: tuple[Order, ...], *, ignore_nulls: bool = False
+) -> str:
+    if name == "count_star":
+        return "count(*)"
+    inner = ", ".join(expression(a) for a in args)
+    ordered = f" {order_by(order)}" if order else ""
+    return f"{quoted(name)}({'DISTINCT ' if distinct else ''}{inner}{ordered}{' IGNORE NULLS' if ignore_nulls else ''})"
+
+
+def _filter(predicate: Expr | None) -> str:
+    return "" if predicate is None else f" FILTER (WHERE {expression(predicate)})"
+
+
+def _frame(expr: WindowCall) -> str:
+    exclude = "" if expr.exclude == "NO OTHERS" else f" EXCLUDE {expr.exclude}"
+    start, unit = _bound(expr.start, expr.start_expr)
+    end, end_unit = _bound(expr.end, expr.end_expr)
+    if (start, end, exclude) == ("UNBOUNDED PRECEDING", "CURRENT ROW", "") and end_unit == "RANGE":
+        return ""
+    units = {unit, end_unit} - {""} or {"RANGE"}
+    if len(units) != 1:
+        raise UnsupportedError("window frame")
+    return f"{units.pop()} BETWEEN {start} AND {end}{exclude}"
+
+
+def _bound(word: str, expr: Expr | None) -> tuple[str, str]:
+    """Return a frame's end as SQL, and the unit (ROWS, RANGE or GROUPS) it belongs to, if it tells."""
+    if word.startswith("UNBOUNDED_"):
+        return word.replace("_", " "), ""
+    kind, _, unit = word.rpartition("_")
+    if kind == "CURRENT_ROW":
+        return "CURRENT ROW", unit
+    if kind in ("EXPR_PRECEDING", "EXPR_FOLLOWING") and expr is not None:
+        return f"{expression(expr)} {kind.removeprefix('EXPR_')}", unit
+    raise UnsupportedError(f"window frame {word}")
+
+
+_SPECIAL: dict[str, Callable[[list[str]], str]] = {
+    "NOT": lambda args: f"(NOT {args[0]})",
+    "IS NULL": lambda args: f"({args[0]} IS NULL)",
+    "IS NOT NULL": lambda args: f"({args[0]} IS NOT NULL)",
+    "IN": lambda args: f"({args[0]} IN ({', '.join(args[1:])}))",
+    "COALESCE": lambda args: f"COALESCE({', '.join(args)})",
+    "TRY": lambda args: f"TRY({args[0]})",
+    "~~": lambda args: f"({args[0]} LIKE {args[1]})",
+    "!~~": lambda args: f"({args[0]} NOT LIKE {args[1]})",
+    "~~*": lambda args: f"({args[0]} ILIKE {args[1]})",
+    "!~~*": lambda args: f"({args[0]} NOT ILIKE {args[1]})",
+    "~~~": lambda args: f"({args[0]} GLOB {args[1]})",
+}

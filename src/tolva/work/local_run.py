@@ -1,0 +1,61 @@
+"""A plan run here and now, in this process, over rows that are at hand.
+
+For tests, and for inputs so small that handing out tasks would take longer than doing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from tolva.plan import Plan, Reads, Role, Stage, coalesce
+from tolva.work.engine import Engine
+from tolva.work.partials import Left
+
+Chunks = Mapping[str, Sequence[pa.Table]]
+
+_REDUCE_TASK_BYTES = 32 * 2**20
+
+
+def run_plan(
+    plan: Plan, chunks: Chunks, engine: Engine, *, reduce_task_bytes: int = _REDUCE_TASK_BYTES
+) -> dict[str, list[pa.RecordBatch]]:
+    """Return each query's answer: its rows or lines in order, as record batches.
+
+    Args:
+        plan: what to do.
+        chunks: the rows of each table, in pieces; columns have the types that DuckDB gives them in Arrow.
+        engine: what answers the SQL of each task.
+        reduce_task_bytes: up to this size, hash partitions are put together into one task.
+    """
+    left: dict[str, list[Left]] = {}
+    answers: dict[str, list[pa.RecordBatch]] = {}
+    for stage in plan.stages:
+        if stage.result is not None:
+            relations = {i.relation: [one.rows for one in left.get(i.output, ())] for i in stage.inputs}
+            answers[stage.result.query] = list(engine.result(stage, plan, relations))
+            continue
+        for output in stage.outputs:
+            left[output.name] = []
+        for relations in _tasks(stage, plan, chunks, left, reduce_task_bytes):
+            for one in engine.outputs(stage, plan, relations):
+                left[one.output].append(one)
+    return answers
+
+
+def _tasks(
+    stage: Stage, plan: Plan, chunks: Chunks, left: dict[str, list[Left]], reduce_task_bytes: int
+) -> list[dict[str, list[pa.Table]]]:
+    """Return what each task of the stage reads."""
+    whole = {i.relation: [one.rows for one in left[i.output]] for i in stage.inputs if i.reads is Reads.ALL}
+    if stage.role is Role.SCAN and stage.table is not None:
+        return [{**whole, stage.table: [chunk.select(stage.columns)]} for chunk in chunks[stage.table]]
+    split = [i for i in stage.inputs if i.reads is Reads.PARTITION]
+    sizes = [0] * plan.partitions
+    for one in (one for i in split for one in left[i.output]):
+        sizes[one.partition] += one.rows.nbytes
+    return [
+        {**whole, **{i.relation: [o.rows for o in left[i.output] if o.partition in group] for i in split}}
+        for group in coalesce(sizes, reduce_task_bytes)
+    ]
