@@ -21,6 +21,9 @@ PARTITION_COLUMN = "__partition"
 LINE_COLUMN = "__line"
 """The only column of an output of encoded lines: one whole record of the result, its line end included."""
 
+DEFAULT_MAX_PART_BYTES = 200 * 2**20
+"""The size cap of a result's parts where nothing else is said."""
+
 
 class Role(StrEnum):
     """What kind of work a stage is; each role can have its own workers."""
@@ -110,12 +113,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Stages in an order in which every stage comes after those it reads from; ``tables`` are all columns of each."""
+    """Stages in an order in which every stage comes after those it reads from; ``tables`` are all columns of each.
+
+    No part of a result is larger than ``max_part_bytes``, unless a single record is.
+    """
 
     stages: tuple[Stage, ...]
     partitions: int
     queries: tuple[str, ...] = ()
     tables: dict[str, tuple[Column, ...]] = field(default_factory=dict)
+    max_part_bytes: int = DEFAULT_MAX_PART_BYTES
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; KeyError when there is none."""
@@ -163,6 +170,7 @@ class Plan:
             partitions=value["partitions"],
             queries=tuple(value["queries"]),
             tables={name: _columns(columns) for name, columns in value["tables"].items()},
+            max_part_bytes=value["max_part_bytes"],
         )
 
 

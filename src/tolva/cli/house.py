@@ -21,7 +21,12 @@ def runner(settings: Settings) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
     # Numpy's linear algebra would start threads of its own in every process.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    setup = TaskSetup(local_storage(settings), settings.memory_bytes // settings.workers, settings.state / "spill")
+    setup = TaskSetup(
+        local_storage(settings),
+        memory_bytes=settings.memory_bytes // settings.workers,
+        threads=1,
+        spill=settings.state / "spill",
+    )
     children = Children(settings.workers, setup)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy and sqlglot.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()

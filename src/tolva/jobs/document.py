@@ -10,9 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tolva.errors import DocumentError
-from tolva.plan import Format
-
-DEFAULT_MAX_PART_BYTES = 200 * 2**20
+from tolva.plan import DEFAULT_MAX_PART_BYTES, Format
 
 
 class _Strict(BaseModel):

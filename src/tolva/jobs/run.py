@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tolva.backends import Backends
+from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, TolvaError
 from tolva.jobs import folder_lock
 from tolva.jobs.deliver import check_folder, deliver
@@ -18,7 +19,7 @@ from tolva.jobs.feed import feed
 from tolva.jobs.reconciler import Reconciler
 from tolva.jobs.submit import digest_of, prepare, submit
 from tolva.model import Job, Progress
-from tolva.plan import Role
+from tolva.plan import Plan, Role
 from tolva.states import JobStatus
 from tolva.work.children import Children
 from tolva.work.worker import Worker

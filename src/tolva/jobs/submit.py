@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tolva.catalog import Catalog
@@ -33,7 +33,12 @@ def prepare(document: JobDocument, base: Path) -> Prepared:
     tables = tuple(resolve(name, spec, base) for name, spec in document.tables.items())
     infos = {table.name: TableInfo(table.columns, sum(file.bytes for file in table.files)) for table in tables}
     queries = {name: Query(query.sql, query.format) for name, query in document.queries.items()}
-    return Prepared(document, tables, plan(queries, infos))
+    made = replace(
+        plan(queries, infos),
+        tables={table.name: table.columns for table in tables},
+        max_part_bytes=document.output.max_part_bytes,
+    )
+    return Prepared(document, tables, made)
 
 
 def submit(catalog: Catalog, prepared: Prepared, *, client: str, digest: str) -> Job:

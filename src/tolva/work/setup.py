@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskSetup:
-    """What every task of a child uses: storage, memory for its engine, and a folder to spill to."""
+    """What every task of a child uses: storage; memory and threads for its engine, and a folder to spill to."""
 
     open_storage: Callable[[], Storage]
     memory_bytes: int
+    threads: int
     spill: Path
 
     def __call__(self) -> Call:
         """Open the storage and the engine, in the child."""
         from tolva.work.task import Tasks  # noqa: PLC0415 - loads DuckDB and Arrow, which the parent never needs
 
-        return Tasks(self.open_storage(), memory_bytes=self.memory_bytes, spill=self.spill)
+        spill = self.spill / str(os.getpid())
+        return Tasks(self.open_storage(), memory_bytes=self.memory_bytes, threads=self.threads, spill=spill)

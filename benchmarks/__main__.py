@@ -1,0 +1,41 @@
+"""``python -m benchmarks``: run all measurements, or those named, and print Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from benchmarks import bench_rollup, four_questions, small_things
+from benchmarks.measure import machine
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help="questions, memory, small, rollup; default: all")
+    parser.add_argument("--transactions", type=int, default=4_000_000)
+    parser.add_argument("--memory-transactions", type=int, default=14_623_691)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--work", type=Path, help="a folder to keep the data in between calls")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tolva-bench-") as temporary:
+        work: Path = asked.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        sections = {
+            "questions": (
+                f"The four questions, {asked.transactions:,} transactions",
+                lambda: four_questions.speed(work, transactions=asked.transactions, rounds=asked.rounds),
+            ),
+            "memory": ("Memory", lambda: four_questions.memory(work, transactions=asked.memory_transactions)),
+            "small": ("Small things", lambda: small_things.speed(rounds=asked.rounds)),
+            "rollup": ("Roll-up", lambda: bench_rollup.speed(work, rounds=asked.rounds)),
+        }
+        print(f"{machine()}; warm cache, median of {asked.rounds}\n")
+        for name in asked.names or sections:
+            title, run = sections[name]
+            print(f"### {title}\n\n{run()}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

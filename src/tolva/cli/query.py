@@ -1,0 +1,159 @@
+"""``tolva sql``: one question over files, the answer on stdout."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tolva.cli import options
+from tolva.errors import UsageError
+
+if TYPE_CHECKING:
+    from tolva.config import Settings
+    from tolva.jobs.document import JobDocument
+    from tolva.jobs.submit import Prepared
+
+Buffer = bytes | memoryview
+
+_QUERY = "answer"
+_ONE_PART_BYTES = 2**62
+
+
+class Show(StrEnum):
+    """How the answer is shown."""
+
+    TABLE = "table"
+    CSV = "csv"
+    NDJSON = "ndjson"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+_STORED_AS = {
+    Show.TABLE: "ndjson",
+    Show.CSV: "csv",
+    Show.NDJSON: "ndjson",
+    Show.JSON: "ndjson",
+    Show.PARQUET: "parquet",
+}
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="A SELECT.", metavar="SELECT")],
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", "-t", help="A table and its files; may be repeated.", metavar="NAME=GLOB"),
+    ] = None,
+    output: Annotated[
+        Show | None, typer.Option("--output", "-o", help="Default: table on a terminal, csv otherwise.")
+    ] = None,
+    quiet: options.Quiet = False,
+    state: options.State = None,
+    workers: options.Workers = None,
+    chunk: options.ChunkSize = options.CHUNK,
+    memory: options.Memory = options.MEMORY,
+    task_seconds: options.TaskSeconds = None,
+) -> None:
+    """Answer one question over files.
+
+    Example: tolva sql "SELECT store_id, count(*) FROM t GROUP BY ALL" --table t='sales/*.csv' -o csv
+    """
+    show = output or (Show.TABLE if sys.stdout.isatty() else Show.CSV)
+    if show is Show.PARQUET and sys.stdout.isatty():
+        raise UsageError("Parquet is not for a terminal; send it to a file: tolva sql ... -o parquet > FILE.")
+    settings = options.settings(state, workers, chunk, memory, task_seconds)
+    document = _document(query, table or [], show)
+    from tolva.jobs.submit import prepare  # noqa: PLC0415 - keeps --help quick
+
+    prepared = prepare(document, Path())
+    with _answer(settings, prepared, quiet=quiet) as blocks:
+        _write(show, blocks, prepared)
+
+
+def _document(query: str, tables: list[str], show: Show) -> JobDocument:
+    from tolva.jobs.document import validate  # noqa: PLC0415 - keeps --help quick
+
+    files: dict[str, dict[str, list[str]]] = {}
+    for text in tables:
+        name, _, pattern = text.partition("=")
+        if not name or not pattern:
+            raise UsageError(f"--table {text!r}: write NAME=GLOB, such as t='data/*.csv'.")
+        if name in files:
+            raise UsageError(
+                f"--table {name} is given twice; one table may have one glob, so name another or widen it."
+            )
+        files[name] = {"files": [pattern]}
+    values = {
+        "kind": "query",
+        "tables": files,
+        "queries": {_QUERY: {"sql": query, "format": _STORED_AS[show]}},
+        "output": {"max_part_bytes": _ONE_PART_BYTES},
+    }
+    return validate(values, "tolva sql")
+
+
+@contextmanager
+def _answer(settings: Settings, prepared: Prepared, *, quiet: bool) -> Iterator[Iterable[Buffer]]:
+    """Have the answer's file, block by block, inside the block."""
+    if sum(file.bytes for table in prepared.tables for file in table.files) <= settings.chunk_bytes:
+        from tolva.jobs.direct import answer  # noqa: PLC0415 - only for small inputs
+
+        yield answer(prepared, _QUERY, memory_bytes=settings.memory_bytes)
+    else:
+        with _answer_by_job(settings, prepared, quiet=quiet) as file:
+            yield _blocks(file)
+
+
+@contextmanager
+def _answer_by_job(settings: Settings, prepared: Prepared, *, quiet: bool) -> Iterator[Path]:
+    from tolva.cli.house import runner  # noqa: PLC0415 - only for large inputs
+    from tolva.cli.progress import shown_progress  # noqa: PLC0415 - likewise
+
+    folder = Path(tempfile.mkdtemp(prefix="tolva-sql-"))
+    try:
+        with runner(settings) as job_run, shown_progress(quiet=quiet) as report:
+            finished = job_run.execute(prepared.document, Path(), folder, resume=False, report=report)
+        yield folder / finished.manifest["output"][0]["name"]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while block := source.read(2**20):
+            yield block
+
+
+def _write(show: Show, blocks: Iterable[Buffer], prepared: Prepared) -> None:
+    if show is Show.TABLE:
+        from tolva.cli.show import print_records  # noqa: PLC0415 - only for screens
+
+        print_records(_lines(blocks), prepared.plan.result_of(_QUERY).columns)
+        return
+    sys.stdout.buffer.writelines(_array(blocks) if show is Show.JSON else blocks)
+    sys.stdout.buffer.flush()
+
+
+def _array(blocks: Iterable[Buffer]) -> Iterator[bytes]:
+    """Turn lines of JSON into one JSON array."""
+    opening = b"[\n"
+    for line in _lines(blocks):
+        yield opening + line
+        opening = b",\n"
+    yield b"[]\n" if opening == b"[\n" else b"\n]\n"
+
+
+def _lines(blocks: Iterable[Buffer]) -> Iterator[bytes]:
+    """Yield the lines of NDJSON without their ends; inside a value, a line feed is always escaped."""
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from whole

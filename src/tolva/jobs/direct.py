@@ -1,0 +1,55 @@
+"""Answer a query in this process, over inputs too small to be worth handing out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from tolva import formats
+from tolva.formats import InputTable
+from tolva.jobs.submit import Prepared
+from tolva.model import File, NewFile
+from tolva.plan import Plan
+from tolva.work import results
+from tolva.work.engine import Engine
+from tolva.work.local_run import run_plan
+
+
+def answer(prepared: Prepared, query: str, *, memory_bytes: int) -> Iterator[memoryview]:
+    """Yield the bytes of the query's answer as one file. Raises what a job would have failed with."""
+    plan = prepared.plan
+    result = plan.result_of(query)
+    with tempfile.TemporaryDirectory(prefix="tolva-") as spill:
+        threads = len(os.sched_getaffinity(0))
+        engine = Engine(memory_bytes=memory_bytes, threads=threads, spill=Path(spill))
+        chunks = {table.name: list(_chunks(table, plan)) for table in prepared.tables}
+        batches = run_plan(plan, chunks, engine)[query]
+        yield from results.as_one_file(result, batches, engine.schema(result.columns))
+
+
+def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
+    needed = {column for stage in plan.stages if stage.table == table.name for column in stage.columns}
+    types = {column.name: column.type for column in table.columns}
+    wanted = [name for name in types if name in needed]
+    for file in map(_file, table.files):
+        for chunk in formats.chunks_of(file, file.bytes):
+            yield formats.read(file, chunk, types, wanted)
+
+
+def _file(new: NewFile) -> File:
+    return File(
+        id=0,
+        job_id="",
+        table=new.table,
+        name=new.name,
+        location=new.location,
+        bytes=new.bytes,
+        fingerprint=new.fingerprint,
+        layout=new.layout,
+        cut_bytes=new.first_byte,
+        ended=False,
+    )

@@ -1,0 +1,31 @@
+"""The command ``tolva`` as users run it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOLVA = Path(sys.executable).with_name("tolva")
+
+
+def start(*words: str | Path, state: Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start the command in a process group of its own."""
+    return subprocess.Popen(
+        [str(TOLVA), *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, "TOLVA_STATE": str(state), "COLUMNS": "200", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(*words: str | Path, state: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    process = start(*words, state=state, cwd=cwd, **environment)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM stop a run within two seconds, leave nothing running, and lose nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import program
+import psutil
+import pytest
+
+GRACE_SECONDS = 2.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_stops_and_resumes(number: signal.Signals, coffee: Path, tmp_path: Path) -> None:
+    words = ["run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", tmp_path / "out"]
+    words += ["--chunk", "64KB"]
+    process = program.start(*words, state=tmp_path / "state", cwd=tmp_path)
+    family = _once_at_work(process.pid, tmp_path / "state")
+    # A terminal sends Ctrl-C to the whole group.
+    (os.killpg if number is signal.SIGINT else os.kill)(process.pid, number)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    took = time.monotonic() - began
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    assert took < GRACE_SECONDS
+    _, alive = psutil.wait_procs(family, timeout=GRACE_SECONDS)
+    assert alive == []
+    resumed = program.run(*words, "--resume", state=tmp_path / "state", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    again = program.run(*words[:-4], "--output", tmp_path / "fresh", state=tmp_path / "fresh-state", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    for path in (tmp_path / "fresh").glob("*.csv"):
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+
+
+def _once_at_work(pid: int, state: Path) -> list[psutil.Process]:
+    """Wait until partials are being written; return the run's processes."""
+    give_up = time.monotonic() + 60
+    while not any((state / "storage").rglob("jobs/*/*")):
+        assert time.monotonic() < give_up, "no task was committed"
+        time.sleep(0.005)  # the event of another process, seen in its folder
+    return psutil.Process(pid).children(recursive=True)
