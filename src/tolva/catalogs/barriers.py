@@ -174,9 +174,12 @@ def _task_rows(tx: Tx, each: AnyRow) -> list[dict[str, Any]]:
 
 def _partition_bytes(tx: Tx, each: AnyRow, reads: Reads) -> dict[int, int]:
     """Return the bytes in each hash partition of the inputs that are read so."""
-    read = or_(False, *(written_by(of) for of in each.inputs if of["reads"] == reads))
-    sums = select(segment.c.partition, func.sum(segment.c.byte_length)).where(read).group_by(segment.c.partition)
-    return {partition: int(total) for partition, total in tx.connection.execute(sums)}
+    wanted = [written_by(needed) for needed in each.inputs if needed["reads"] == reads]
+    if not wanted:
+        return {}
+    sums = select(segment.c.partition, func.sum(segment.c.byte_length)).where(or_(*wanted))
+    rows = tx.connection.execute(sums.group_by(segment.c.partition))
+    return {partition: int(total) for partition, total in rows}
 
 
 def written_by(needed: dict[str, Any]) -> ColumnElement[bool]:

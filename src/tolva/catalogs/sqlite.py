@@ -37,11 +37,17 @@ _PRAGMAS = (
     f"journal_size_limit = {64 * 2**20}",
 )
 
+_FULL = "the disk is full. Free space, then try again; finished work is kept."
+_REFUSED = "this user may not write there. Correct the owner, rights or mount of its folder, then try again."
 _ADVICE = {
     "locked": f"another process has held it for more than {_BUSY_SECONDS} s. Look for a stopped tolva process.",
-    "full": "the disk is full. Free space, then try again; finished work is kept.",
-    "readonly": "it can't be written. Correct the owner, rights or mount of its folder, then try again.",
+    "disk is full": _FULL,
+    "No space left": _FULL,
+    "readonly": _REFUSED,
+    "Read-only": _REFUSED,
+    "Permission denied": _REFUSED,
     "unable to open": "it can't be opened. Correct the owner, rights or mount of its folder, then try again.",
+    "File exists": "there is a file where its folder should be. Use another state folder.",
     "not a database": "it is no SQLite database. Use another state folder.",
     "malformed": "the file is damaged. Put a backup in its place, or use another state folder.",
 }

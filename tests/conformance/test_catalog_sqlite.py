@@ -1,0 +1,166 @@
+"""What only the SQLite catalog promises: quick opening, migrations, indexed queries, clear errors."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from catalog_kit import FILTER, GROUP, LEASE_SECONDS, FakeClock, Work, broken, new_job, submit
+from small_disk import fill, small_disk
+from sqlalchemy import event
+
+from tolva.catalogs import migrate
+from tolva.catalogs.sqlite import SqliteCatalog
+from tolva.errors import CatalogError
+from tolva.plan import Plan
+
+__all__ = ["small_disk"]
+
+
+def schema(path: Path) -> list[Any]:
+    """Return every table and index with its lines in no order: constraints may be written in any."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    return [(*row[:3], sorted(line.strip(" ,\t") for line in (row[3] or "").splitlines())) for row in rows]
+
+
+def test_migrations_lead_to_the_same_schema_as_a_new_catalog_has(tmp_path: Path) -> None:
+    (tmp_path / "migrated.db").touch()
+    SqliteCatalog(tmp_path / "migrated.db").close()
+    SqliteCatalog(tmp_path / "new.db").close()
+
+    assert schema(tmp_path / "migrated.db") == schema(tmp_path / "new.db")
+    assert len(schema(tmp_path / "new.db")) > 9
+
+
+def test_the_known_revisions_are_those_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == migrate.REVISIONS
+
+
+def test_a_catalog_of_a_newer_tolva_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteCatalog(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(CatalogError, match=r"newer tolva: its revision is 9999.*Install the newer tolva"):
+        SqliteCatalog(path)
+
+
+def test_alembic_is_imported_only_to_migrate(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib\n"
+        "from tolva.catalogs.sqlite import SqliteCatalog\n"
+        "for _ in range(2): SqliteCatalog(pathlib.Path(sys.argv[1])).close()\n"
+        "assert not [m for m in ('alembic', 'duckdb', 'pyarrow', 'numpy', 'pydantic') if m in sys.modules]\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code, tmp_path / "catalog.db"], check=True)
+
+
+def test_nothing_but_the_catalog_is_left_of_making_it(tmp_path: Path) -> None:
+    SqliteCatalog(tmp_path / "state" / "catalog.db").close()
+
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["catalog.db"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"It is no database, whatever its name says. " * 50, "no SQLite database"), (None, "can't be opened")],
+)
+def test_a_file_that_is_no_catalog_is_refused_clearly(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "catalog.db"
+    path.write_bytes(content) if content else path.mkdir()
+
+    with pytest.raises(CatalogError, match=message) as caught:
+        SqliteCatalog(path)
+    assert str(path) in caught.value.message
+
+
+def test_a_folder_that_can_t_be_made_is_refused_clearly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(CatalogError, match="a file where its folder should be"):
+        SqliteCatalog(tmp_path / "file" / "catalog.db")
+
+
+def test_a_full_disk_loses_nothing_and_work_goes_on_once_there_is_space(small_disk: Path) -> None:
+    catalog = SqliteCatalog(small_disk / "catalog.db")
+    catalog.create_job(new_job("before"))
+    filler = fill(small_disk)
+
+    with pytest.raises(CatalogError, match=r"disk is full\. Free space"):
+        submit(catalog, FILTER, {("big", "1.csv"): 10_000})
+    assert "before" in {job.id for job in catalog.jobs()}
+    filler.unlink()
+
+    submit(catalog, FILTER, {("big", "1.csv"): 10})
+    assert len(catalog.tasks("job")) == 10
+    catalog.close()
+
+
+# -- plans of statements ----------------------------------------------------------------------------------------------
+
+_BIG_TABLES = re.compile(r"SCAN (task|attempt|partial|segment|chunk|part|file)\b(?! USING)")
+
+
+@pytest.fixture
+def statements(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[SqliteCatalog, list[tuple[str, Any]]]]:
+    """Return a catalog, and the list of the statements it has run."""
+    catalog = SqliteCatalog(tmp_path / "catalog.db", clock=clock)
+    ran: list[tuple[str, Any]] = []
+
+    @event.listens_for(catalog._engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        ran.append((statement, parameters[0] if many else parameters))
+
+    yield catalog, ran
+    catalog.close()
+
+
+def test_no_statement_of_the_protocol_reads_a_whole_table(
+    statements: tuple[SqliteCatalog, list[tuple[str, Any]]],
+    clock: FakeClock,
+    tmp_path: Path,
+    work_on: Callable[[Plan], Work],
+) -> None:
+    catalog, ran = statements
+    work = work_on(GROUP)
+    submit(catalog, FILTER, {("big", "1.csv"): 2}, "other")
+    submit(catalog, GROUP, {("big", "1.csv"): 3, ("small", "1.csv"): 1})
+    catalog.admit()
+    first, *others = catalog.claim([task.id for task in catalog.tasks("job")], "w", LEASE_SECONDS)
+    catalog.commit([broken(first), work.do(others[0])])
+    catalog.renew([(others[1].task_id, 1)], LEASE_SECONDS)
+    catalog.release([(others[1].task_id, 1)])
+    clock.now += 2 * LEASE_SECONDS
+    while hints := catalog.ready(job_id="job"):
+        catalog.commit([work.do(claim) for claim in catalog.claim([h.task_id for h in hints], "w", LEASE_SECONDS)])
+    catalog.claim([hint.task_id for hint in catalog.ready()], "w", LEASE_SECONDS)
+    clock.now += 2 * LEASE_SECONDS
+    catalog.expire_leases()
+    catalog.recheck_barriers()
+    catalog.next_due_seconds()
+    for ask in (catalog.progress, catalog.tasks, catalog.attempts, catalog.parts, catalog.keys, catalog.files):
+        ask("job")
+    catalog.cancel("other")
+    catalog.delete_job("other")
+
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        for statement, parameters in dict(ran).items():
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT INTO task")):
+                steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+                assert not [step for step in steps if _BIG_TABLES.search(step)], (statement, steps)
