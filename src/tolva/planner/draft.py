@@ -10,7 +10,7 @@ from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Pla
 from tolva.planner.algebra import Ref
 from tolva.planner.binder import Binder
 from tolva.planner.encode import line
-from tolva.planner.flow import ONE_TASK, Branch, Flow, Site
+from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, item
 from tolva.planner.names import Names
 from tolva.planner.sql import expression, quoted
 
@@ -40,37 +40,87 @@ class _Stage:
         )
 
 
-Mark: TypeAlias = tuple[dict[object, _Stage], dict[str, object]]
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """An output of partial groups: the names of its keys, and of its aggregates by their text."""
+
+    output: str
+    keys: tuple[str, ...]
+    made: dict[str, str]
+
+
+Mark: TypeAlias = tuple[dict[object, _Stage], dict[str, object], dict[object, _Groups]]
 
 
 class Draft:
     """Collects stages. ``query`` is the name of the query being planned, from which stages are named."""
 
-    def __init__(self, binder: Binder, names: Names, tables: dict[str, tuple[Column, ...]], partitions: int) -> None:
-        self.partitions = partitions
+    def __init__(
+        self,
+        binder: Binder,
+        names: Names,
+        tables: dict[str, tuple[Column, ...]],
+        *,
+        partitions: int,
+        small_bytes: int,
+    ) -> None:
+        self._partitions = partitions
+        self._small_bytes = small_bytes
         self.query = ""
         self._binder = binder
         self._names = names
         self._tables = tables
         self._stages: dict[object, _Stage] = {}
         self._writers: dict[str, object] = {}
+        self._groups: dict[object, _Groups] = {}
 
     def mark(self) -> Mark:
         """Return where the draft stands, for ``restore``."""
-        return {key: stage.copy() for key, stage in self._stages.items()}, dict(self._writers)
+        stages = {key: stage.copy() for key, stage in self._stages.items()}
+        return stages, dict(self._writers), dict(self._groups)
 
     def restore(self, mark: Mark) -> None:
         """Go back to where the draft stood: a query that was given up leaves nothing behind."""
-        self._stages, self._writers = mark
+        self._stages, self._writers, self._groups = mark
 
     # -- moving rows ----------------------------------------------------------------------------------------------
 
     def exchange(self, flow: Flow, keys: Sequence[str], why: str) -> Flow:
-        """Return the flow after its rows moved to the tasks of their hash partition by ``keys``."""
-        if self.partitions == 1 or not keys:
+        """Return the flow after its rows moved to the tasks of their hash partition by ``keys``.
+
+        Rows believed to be few are gathered: that makes one task of them, and saves one where they are gathered later.
+        """
+        if not self._spreads(flow, keys):
             return self.gather(flow, why)
-        together = frozenset(keys)
-        return self._moved(flow, Reads.PARTITION, together, keys, why)
+        return self._moved(flow, Reads.PARTITION, frozenset(keys), keys, why)
+
+    def meet(self, flows: Sequence[tuple[Flow, Sequence[str]]], why: str) -> list[Flow]:
+        """Return flows after their rows moved to the same tasks, those of the hash partitions of each one's keys."""
+        if self._partitions == 1:
+            return [self.gather(flow, why) for flow, _ in flows]
+        return [self._moved(flow, Reads.PARTITION, frozenset(keys), keys, why) for flow, keys in flows]
+
+    def groups(self, flow: Flow, keys: Sequence[Named], made: Sequence[Named]) -> Flow:
+        """Return partial groups, made in the flow's tasks, after they moved to the hash partition of their keys.
+
+        Queries that group the same rows by the same keys share one output with the aggregates of all.
+        """
+        names = [c.name for c, _ in keys]
+        columns = tuple(c for c, _ in (*keys, *made))
+        note = f"partial groups by {', '.join(names)}" if names else "one partial row for each task"
+        if len(flow.branches) > 1:
+            parts = tuple(b.grouped(keys, made).noting(note) for b in flow.branches)
+            return self.exchange(Flow(parts, columns, None, flow.bytes // 4), names, "groups combined")
+        (branch,) = flow.branches
+        spread = self._spreads(flow, names)
+        output, columns_there = self._shared_groups(branch.noting(note), keys, made, spread=spread)
+        moved = Branch(
+            site=Site(inputs=(Input(output, output, Reads.PARTITION if spread else Reads.ALL),)),
+            source=quoted(output),
+            outputs={c.name: Ref(there, c.type) for c, there in zip(columns, columns_there, strict=True)},
+            notes=("groups combined",),
+        )
+        return Flow((moved,), columns, frozenset(names) if spread else ONE_TASK, flow.bytes // 4)
 
     def gather(self, flow: Flow, why: str) -> Flow:
         """Return the flow after all of its rows moved into one task, in the order of the tasks they were in."""
@@ -104,7 +154,7 @@ class Draft:
 
     def emit(self, branch: Branch, columns: Sequence[Column], keys: Sequence[str] = ()) -> Output:
         """Make the branch's rows an output of its site's stage; the same rows are never written twice."""
-        extra = [self._partition(branch, keys)] if keys else []
+        extra = [self._partition(expression(branch.outputs[k]) for k in keys)] if keys else []
         sql = branch.select((c.name for c in columns), *extra)
         return self._output(branch, sql, partitioned=bool(keys))
 
@@ -134,25 +184,54 @@ class Draft:
     def plan(self, queries: Iterable[str]) -> Plan:
         """Return the finished plan."""
         stages = sorted(self._stages.values(), key=lambda s: s.level)
-        return Plan(tuple(self._frozen(s) for s in stages), self.partitions, tuple(queries), dict(self._tables))
+        return Plan(tuple(self._frozen(s) for s in stages), self._partitions, tuple(queries), dict(self._tables))
 
-    def _partition(self, branch: Branch, keys: Sequence[str]) -> str:
-        hashed = ", ".join(expression(branch.outputs[k]) for k in keys)
-        return f"CAST(hash({hashed}) % {self.partitions} AS USMALLINT) AS {PARTITION_COLUMN}"
+    def _spreads(self, flow: Flow, keys: Sequence[str]) -> bool:
+        return self._partitions > 1 and bool(keys) and flow.bytes > self._small_bytes
 
-    def _output(self, branch: Branch, sql: str, *, partitioned: bool = False, lines: bool = False) -> Output:
+    def _partition(self, keys: Iterable[str]) -> str:
+        return f"CAST(hash({', '.join(keys)}) % {self._partitions} AS USMALLINT) AS {PARTITION_COLUMN}"
+
+    def _shared_groups(
+        self, branch: Branch, keys: Sequence[Named], made: Sequence[Named], *, spread: bool
+    ) -> tuple[str, list[str]]:
+        """Write partial groups, into an output that is there already if it has the same; return where they are."""
+        slot = (branch.site, branch.source, frozenset(branch.where), tuple(branch.over(e) for _, e in keys), spread)
+        found = self._groups.get(slot)
+        held = dict(found.made) if found else {}
+        key_names = found.keys if found else tuple(c.name for c, _ in keys)
+        taken = Names((*key_names, *held.values()))
+        for column, expr in made:
+            text = expression(branch.over(expr))
+            if text not in held:
+                held[text] = taken.new(column.name)
+        items = [item(branch.over(e), name) for (_, e), name in zip(keys, key_names, strict=True)]
+        items += [f"{text} AS {quoted(name)}" for text, name in held.items()]
+        sql = branch.select_items(items) + group_by(len(keys))
+        if spread:
+            listed = ", ".join(quoted(n) for n in (*key_names, *held.values()))
+            sql = f"SELECT {listed}, {self._partition(quoted(n) for n in key_names)} FROM ({sql}) AS r"
+        output = self._output(branch, sql, partitioned=spread, instead=found.output if found else None)
+        self._groups[slot] = _Groups(output.name, key_names, held)
+        return output.name, [*key_names, *(held[expression(branch.over(e))] for _, e in made)]
+
+    def _output(
+        self, branch: Branch, sql: str, *, partitioned: bool = False, lines: bool = False, instead: str | None = None
+    ) -> Output:
+        """Make ``sql`` an output of the branch's stage, or let it take the place of the output ``instead``."""
         key, stage = self._stage(branch.site)
         stage.columns |= branch.table_columns
         stage.notes |= dict.fromkeys(branch.notes)
-        known = stage.outputs.get(sql)
+        known = next((o for o in stage.outputs.values() if o.sql == sql), None)
         if known is not None:
             return known
         columns = (_LINE,) if lines else self._binder.describe(sql)
         if partitioned:
             columns = columns[:-1]
-        output = Output(self._names.new(f"{self.query}_rows"), sql, columns, partitioned, lines, self.query)
+        name = instead or self._names.new(f"{self.query}_rows")
+        output = Output(name, sql, columns, partitioned, lines, self.query)
         self._binder.create(output.name, columns)
-        stage.outputs[sql] = output
+        stage.outputs[output.name] = output
         self._writers[output.name] = key
         return output
 

@@ -7,8 +7,9 @@ when its rows must move to other tasks, or when a query ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Expr, Ref, UnsupportedError, map_refs, refs
@@ -16,6 +17,10 @@ from tolva.planner.sql import conjunction, expression, quoted
 
 ONE_TASK: frozenset[str] = frozenset()
 """``Flow.together`` of a flow whose rows are all in one task."""
+
+
+Named: TypeAlias = tuple[Column, Expr]
+"""An expression over a flow's columns, and the column it becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Branch:
 
     def select(self, names: Iterable[str], *extra: str) -> str:
         """Return the SELECT of these outputs, and of further items given as SQL."""
-        items = [_item(self.outputs[name], name) for name in names]
+        items = [item(self.outputs[name], name) for name in names]
         return self.select_items([*items, *extra])
 
     def select_items(self, items: Iterable[str]) -> str:
@@ -77,6 +82,11 @@ class Branch:
         where = f" WHERE {conjunction(self.where)}" if self.where else ""
         source = f" FROM {self.source}" if self.source else ""
         return f"SELECT {', '.join(items) or '1 AS one'}{source}{where}"
+
+    def grouped(self, keys: Sequence[Named], made: Sequence[Named]) -> Branch:
+        """Return one row for each group by ``keys``: the keys, and what is ``made`` of the group."""
+        items = [item(self.over(e), c.name) for c, e in (*keys, *made)]
+        return self.wrap(self.select_items(items) + group_by(len(keys)), [c for c, _ in (*keys, *made)])
 
     def wrap(self, sql: str, columns: Iterable[Column]) -> Branch:
         """Return the branch of all rows of ``sql``, a SELECT with these columns over the same source."""
@@ -154,6 +164,12 @@ class Flow:
         return replace(self, branches=tuple(b.noting(*notes) for b in self.branches))
 
 
-def _item(expr: Expr, name: str) -> str:
+def group_by(count: int) -> str:
+    """Return a GROUP BY of the first ``count`` items of the SELECT; nothing for none."""
+    return f" GROUP BY {', '.join(str(n + 1) for n in range(count))}" if count else ""
+
+
+def item(expr: Expr, name: str) -> str:
+    """Return ``expr AS name`` for a SELECT, or just the name where that says it all."""
     text, alias = expression(expr), quoted(name)
     return text if text == alias else f"{text} AS {alias}"

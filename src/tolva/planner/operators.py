@@ -12,7 +12,7 @@ from tolva.planner.binder import Binder
 from tolva.planner.expressions import COMPARISONS, NO_COLUMN, Json, expression, orders
 from tolva.planner.names import Names
 from tolva.planner.proof import prove
-from tolva.planner.types import type_sql
+from tolva.planner.sql_types import type_sql
 
 Columns = tuple[Column, ...]
 
@@ -68,15 +68,7 @@ class _Decoder:
     def project(self, plan: Json) -> a.Node:
         child = self._child(plan)
         exprs = self._scalars(plan["expressions"], child.columns)
-        aliases = [e["alias"] for e in plan["expressions"]]
-        used: set[str] = set()
-        columns = []
-        for expr, alias in zip(exprs, aliases, strict=True):
-            kept = isinstance(expr, a.Ref) and expr.name not in used
-            name = expr.name if isinstance(expr, a.Ref) and kept else self._names.new(alias or "c")
-            used.add(name)
-            columns.append(Column(name, expr.type))
-        return a.Project(child, exprs, tuple(columns))
+        return a.Project(child, exprs, self._named(exprs, [e["alias"] or "c" for e in plan["expressions"]]))
 
     def aggregate(self, plan: Json) -> a.Node:
         child = self._child(plan)
@@ -87,7 +79,7 @@ class _Decoder:
         sets = tuple(tuple(s) for s in plan["grouping_sets"]) or (tuple(range(len(groups))),)
         grouping = tuple(tuple(g) for g in plan["grouping_functions"])
         columns = (
-            *(Column(self._names.new(_wish(g, "key")), g.type) for g in groups),
+            *self._named(groups, [_wish(g, "key") for g in groups]),
             *(Column(self._names.new(_wish(c, c.name)), c.type) for c in aggregates),
             *(Column(self._names.new("grouping"), "BIGINT") for _ in grouping),
         )
@@ -179,6 +171,15 @@ class _Decoder:
         prove(self._binder, [o["expression"] for o in given], [o.expr for o in read], columns, "PROJECTION")
         return read
 
+    def _named(self, exprs: Sequence[a.Expr], wishes: Sequence[str]) -> Columns:
+        """Return a column for each expression; what is just a column of the child keeps its symbol."""
+        columns: dict[str, Column] = {}
+        for expr, wish in zip(exprs, wishes, strict=True):
+            kept = isinstance(expr, a.Ref) and expr.name not in columns
+            name = expr.name if isinstance(expr, a.Ref) and kept else self._names.new(wish)
+            columns[name] = Column(name, expr.type)
+        return tuple(columns.values())
+
     def _fresh(self, columns: Sequence[Column]) -> Columns:
         return tuple(Column(self._names.new(c.name or "c"), c.type) for c in columns)
 
@@ -187,6 +188,8 @@ def _wish(expr: a.Expr, otherwise: str) -> str:
     """Return a telling name for the value of an expression."""
     if isinstance(expr, a.Ref):
         return expr.name
+    if isinstance(expr, a.Cast):
+        return _wish(expr.arg, otherwise)
     inner = sorted(a.refs(expr))
     if isinstance(expr, (a.Call, a.AggregateCall)) and len(inner) == 1 and expr.name.isidentifier():
         return f"{expr.name}_{inner[0]}"

@@ -33,7 +33,7 @@ class Planner:
         for name, columns in self._tables.items():
             self._binder.create(name, columns)
         self._names = Names(tables)
-        self._draft = Draft(self._binder, self._names, self._tables, partitions)
+        self._draft = Draft(self._binder, self._names, self._tables, partitions=partitions, small_bytes=broadcast_bytes)
 
     def plan(self, queries: Mapping[str, Query]) -> Plan:
         """Return the plan of all the queries."""

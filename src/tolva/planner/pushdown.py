@@ -7,10 +7,11 @@ are semi and anti joins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import singledispatch
 
+from tolva.plan import Column
 from tolva.planner.algebra import (
     Aggregate,
     Call,
@@ -31,6 +32,7 @@ from tolva.planner.algebra import (
     Window,
     map_refs,
     refs,
+    rewrite,
     symbols,
 )
 
@@ -53,7 +55,7 @@ def _inlined(node: Node) -> Node:
         body, definition = _inlined(node.body), _inlined(node.definition)
         if _uses(body, node.index) > 1:
             return replace(node, definition=definition, body=body)
-        return _with_shared(body, node.index, definition)
+        return _in_place(body, node.index, definition)
     return _rebuilt(node, [_inlined(child) for child in _children(node)])
 
 
@@ -63,11 +65,29 @@ def _uses(node: Node, index: int) -> int:
     return sum(_uses(child, index) for child in _children(node))
 
 
-def _with_shared(node: Node, index: int, definition: Node) -> Node:
-    if isinstance(node, Shared) and node.index == index:
-        exprs = tuple(Ref(c.name, c.type) for c in definition.columns)
-        return Project(definition, exprs, node.columns)
-    return _rebuilt(node, [_with_shared(child, index, definition) for child in _children(node)])
+def _in_place(body: Node, index: int, definition: Node) -> Node:
+    """Return ``body`` with the definition where its one user was, the columns under the definition's symbols."""
+    users = [n for n in _all(body) if isinstance(n, Shared) and n.index == index]
+    theirs = {c.name: own for user in users for c, own in zip(user.columns, definition.columns, strict=True)}
+
+    def change(part: object) -> object:
+        match part:
+            case Shared() if part.index == index:
+                return definition
+            case Ref() if part.name in theirs:
+                return Ref(theirs[part.name].name, part.type)
+            case Column() if part.name in theirs:
+                return theirs[part.name]
+        return None
+
+    changed: Node = rewrite(body, change)
+    return changed
+
+
+def _all(node: Node) -> Iterator[Node]:
+    yield node
+    for child in _children(node):
+        yield from _all(child)
 
 
 def _children(node: Node) -> Sequence[Node]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from tolva.plan import Column
 from tolva.planner.algebra import Aggregate, AggregateCall, Expr, Node, Ref, UnsupportedError, refs
-from tolva.planner.flow import Branch, Flow
+from tolva.planner.flow import Flow, Named
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.rules.partials import split
-from tolva.planner.sql import expression, quoted
 
 
 def partial_aggregate(node: Node, needed: Needed, planning: Planning) -> Flow | None:
@@ -28,10 +27,7 @@ def partial_aggregate(node: Node, needed: Needed, planning: Planning) -> Flow | 
     if grouped_together(child, node.groups):
         return aggregated(child, list(zip(keys, node.groups, strict=True)), [(c, call) for call, c in used])
     steps = Steps(planning, [call for call, _ in used])
-    partial = aggregated(child, list(zip(keys, node.groups, strict=True)), steps.first)
-    names = [k.name for k in keys]
-    why = f"partial groups by {', '.join(names)}" if names else "one partial row for each task"
-    moved = planning.draft.exchange(partial.noting(why), names, "groups combined")
+    moved = planning.draft.groups(child, list(zip(keys, node.groups, strict=True)), steps.first)
     combined = [(c, expr) for (_, c), expr in zip(used, steps.second, strict=True)]
     return aggregated(moved, [(k, Ref(k.name, k.type)) for k in keys], combined)
 
@@ -60,28 +56,14 @@ def aggregated(flow: Flow, keys: Sequence[tuple[Column, Expr]], made: Sequence[t
     together = flow.together
     if together is not None:
         together = frozenset(kept[k] for k in together) if together <= kept.keys() else None
-    branches = tuple(_grouped(b, keys, made, columns) for b in flow.branches)
-    return Flow(branches, columns, together, flow.bytes // 4)
-
-
-def _grouped(
-    branch: Branch,
-    keys: Sequence[tuple[Column, Expr]],
-    made: Sequence[tuple[Column, Expr]],
-    columns: Sequence[Column],
-) -> Branch:
-    items = [f"{expression(branch.over(e))} AS {quoted(c.name)}" for c, e in (*keys, *made)]
-    sql = branch.select_items(items)
-    if keys:
-        sql += f" GROUP BY {', '.join(str(n + 1) for n in range(len(keys)))}"
-    return branch.wrap(sql, columns)
+    return Flow(tuple(b.grouped(keys, made) for b in flow.branches), columns, together, flow.bytes // 4)
 
 
 class Steps:
     """Aggregates in two steps: ``first`` for the partial groups, ``second`` over the columns that those leave."""
 
     def __init__(self, planning: Planning, calls: Sequence[AggregateCall]) -> None:
-        self.first: list[tuple[Column, Expr]] = []
+        self.first: list[Named] = []
         self.second: list[Expr] = []
         for call in calls:
             one = split(call)

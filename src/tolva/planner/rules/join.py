@@ -72,7 +72,7 @@ def _partitioned(node: Join, left: Flow, right: Flow, planning: Planning) -> Flo
     left, left_keys = _with_keys(left, [c.left for c in conditions], planning)
     right, right_keys = _with_keys(right, [c.right for c in conditions], planning)
     why = "both sides of a join meet in partitions of its keys"
-    left, right = planning.draft.exchange(left, left_keys, why), planning.draft.exchange(right, right_keys, why)
+    left, right = planning.draft.meet([(left, left_keys), (right, right_keys)], why)
     if left.in_one_task:
         return _side_by_side(node, left, right, ONE_TASK)
     together = {"right": frozenset(right_keys), "full": None}.get(node.kind, frozenset(left_keys))
