@@ -62,7 +62,7 @@ class _Writer:
     def buffers(self, left: Iterable[Left]) -> Iterator[Buffer]:
         for item in left:
             if item.rows.num_rows:
-                buffer = memoryview(_stream(item.rows))
+                buffer = memoryview(_stream(item.rows)).cast("B")
                 self.segments.append(Segment(item.output, item.partition, self.bytes, len(buffer), item.rows.num_rows))
                 self.digest.update(buffer)
                 self.bytes += len(buffer)

@@ -49,7 +49,7 @@ def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Sc
         with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for group in _row_groups(batches, schema, _ROW_GROUP_BYTES * _GROUPS_PER_PART):
                 writer.write_table(group)
-        yield memoryview(sink.getvalue())
+        yield memoryview(sink.getvalue()).cast("B")
         return
     yield memoryview(header(result))
     for batch in batches:
@@ -70,7 +70,7 @@ def _encoded(lines: pa.Array) -> tuple[memoryview, Any]:
     bounds = np.frombuffer(offsets, dtype=np.int32)[lines.offset : lines.offset + len(lines) + 1]
     if not len(lines) or data is None:
         return memoryview(b""), []
-    return memoryview(data)[bounds[0] : bounds[-1]], bounds[1:] - bounds[0]
+    return memoryview(data).cast("B")[bounds[0] : bounds[-1]], bounds[1:] - bounds[0]
 
 
 def _write_parquet(
