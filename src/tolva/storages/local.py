@@ -111,7 +111,8 @@ class LocalStorage:
         with storage_errors(key, self._root):
             folders = _folders_to_sync(path)
             try:
-                obstore.put(self._store, unfinished, iter(data))
+                # obstore takes buffers of unsigned bytes only.
+                obstore.put(self._store, unfinished, (memoryview(buffer).cast("B") for buffer in data))
                 _sync(self._path(unfinished))
                 crash.point("storage.put.unfinished")
                 obstore.rename(self._store, unfinished, key, overwrite=overwrite)
