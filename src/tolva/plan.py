@@ -62,7 +62,8 @@ class Output:
 
     ``columns`` are the rows' names and types (without the partition column), so that a reader of no rows at all still
     has a schema. A partitioned output's SELECT ends with ``PARTITION_COLUMN``. An output of ``lines`` has the one
-    column ``LINE_COLUMN``.
+    column ``LINE_COLUMN``. ``query`` is the first query that asked for it. ``notes`` say for people what was decided
+    and why (pushed filters, exchange keys, broadcast).
     """
 
     name: str
@@ -71,6 +72,7 @@ class Output:
     partitioned: bool = False
     lines: bool = False
     query: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a plan. ``notes`` say for people what was decided and why (pushed filters, broadcast, gather)."""
+    """One step of a plan. The ``notes`` of a finish stage say for people what its task does, and why (gather)."""
 
     name: str
     role: Role
@@ -203,10 +205,14 @@ def _stage(value: dict[str, Any]) -> Stage:
         table=value["table"],
         columns=tuple(value["columns"]),
         inputs=tuple(Input(i["relation"], i["output"], Reads(i["reads"])) for i in value["inputs"]),
-        outputs=tuple(Output(**{**o, "columns": _columns(o["columns"])}) for o in value["outputs"]),
+        outputs=tuple(_output(o) for o in value["outputs"]),
         result=result and _result(result),
         notes=tuple(value["notes"]),
     )
+
+
+def _output(value: dict[str, Any]) -> Output:
+    return Output(**{**value, "columns": _columns(value["columns"]), "notes": tuple(value["notes"])})
 
 
 def _result(value: dict[str, Any]) -> Result:

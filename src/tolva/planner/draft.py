@@ -27,7 +27,7 @@ class _Stage:
     columns: set[str] = field(default_factory=set)
     inputs: dict[Input, None] = field(default_factory=dict)
     outputs: dict[str, Output] = field(default_factory=dict)
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     result: Result | None = None
 
     def copy(self) -> _Stage:
@@ -36,7 +36,6 @@ class _Stage:
             columns=set(self.columns),
             inputs=dict(self.inputs),
             outputs=dict(self.outputs),
-            notes=dict(self.notes),
         )
 
 
@@ -113,7 +112,8 @@ class Draft:
             return self.exchange(Flow(parts, columns, None, flow.bytes // 4), names, "groups combined")
         (branch,) = flow.branches
         spread = self._spreads(flow, names)
-        output, columns_there = self._shared_groups(branch.noting(note), keys, made, spread=spread)
+        to = f"to hash partitions by {', '.join(names)}" if spread else ""
+        output, columns_there = self._shared_groups(branch.noting(note, to), keys, made, spread=spread)
         moved = Branch(
             site=Site(inputs=(Input(output, output, Reads.PARTITION if spread else Reads.ALL),)),
             source=quoted(output),
@@ -136,7 +136,8 @@ class Draft:
 
     def _moved(self, flow: Flow, reads: Reads, together: frozenset[str], keys: Sequence[str], why: str) -> Flow:
         columns = flow.columns
-        outputs = [self.emit(b, columns, keys).name for b in flow.branches]
+        to = f"to hash partitions by {', '.join(keys)}" if keys else ""
+        outputs = [self.emit(b.noting(to), columns, keys).name for b in flow.branches]
         inputs = tuple(Input(name, name, reads) for name in outputs)
         listed = ", ".join(quoted(c.name) for c in columns) or "1 AS one"
         source = quoted(outputs[0])
@@ -165,7 +166,8 @@ class Draft:
             (branch,) = flow.branches
             self.end(replace(result, sql=_final(branch, exprs, result)), branch.site.inputs, branch.notes)
             return
-        outputs = [self._output(b, _final(b, exprs, result), lines=result.lines) for b in flow.branches]
+        made = f"rows become lines of {result.format.value}" if result.lines else ""
+        outputs = [self._output(b.noting(made), _final(b, exprs, result), lines=result.lines) for b in flow.branches]
         self.end(result, [Input(o.name, o.name, Reads.ALL) for o in outputs], ())
 
     def end(self, result: Result, inputs: Iterable[Input], notes: Iterable[str]) -> None:
@@ -177,7 +179,7 @@ class Draft:
             table=None,
             level=self._level(listed),
             inputs=listed,
-            notes=dict.fromkeys(notes),
+            notes=tuple(notes),
             result=result,
         )
 
@@ -221,7 +223,6 @@ class Draft:
         """Make ``sql`` an output of the branch's stage, or let it take the place of the output ``instead``."""
         key, stage = self._stage(branch.site)
         stage.columns |= branch.table_columns
-        stage.notes |= dict.fromkeys(branch.notes)
         known = next((o for o in stage.outputs.values() if o.sql == sql), None)
         if known is not None:
             return known
@@ -229,7 +230,7 @@ class Draft:
         if partitioned:
             columns = columns[:-1]
         name = instead or self._names.new(f"{self.query}_rows")
-        output = Output(name, sql, columns, partitioned, lines, self.query)
+        output = Output(name, sql, columns, partitioned, lines, self.query, branch.notes)
         self._binder.create(output.name, columns)
         stage.outputs[output.name] = output
         self._writers[output.name] = key
@@ -259,7 +260,7 @@ class Draft:
             inputs=tuple(stage.inputs),
             outputs=tuple(stage.outputs.values()),
             result=stage.result,
-            notes=tuple(stage.notes),
+            notes=stage.notes,
         )
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Expr, Ref, UnsupportedError, map_refs, refs
-from tolva.planner.sql import conjunction, expression, quoted
+from tolva.planner.sql import conjunction, expression, quoted, readable
 
 ONE_TASK: frozenset[str] = frozenset()
 """``Flow.together`` of a flow whose rows are all in one task."""
@@ -99,13 +99,19 @@ class Branch:
             bare=False,
         )
 
+    def filter(self, predicates: Sequence[Expr]) -> Branch:
+        """Return the branch of those rows for which all predicates, over its outputs, are true."""
+        where = tuple(self.over(p) for p in predicates)
+        note = f"where {' and '.join(readable(p) for p in where)}" if where else ""
+        return replace(self, where=(*self.where, *where)).noting(note)
+
     def prune(self, names: frozenset[str]) -> Branch:
         """Return the branch with only these outputs."""
         return replace(self, outputs={n: e for n, e in self.outputs.items() if n in names})
 
     def noting(self, *notes: str) -> Branch:
         """Return the branch with notes for people on what was decided."""
-        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
+        return replace(self, notes=tuple(dict.fromkeys(n for n in (*self.notes, *notes) if n)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,7 @@ class Flow:
     def filter(self, predicates: Iterable[Expr]) -> Flow:
         """Return the rows for which all predicates are true."""
         given = tuple(predicates)
-        return replace(
-            self,
-            branches=tuple(replace(b, where=(*b.where, *(b.over(p) for p in given))) for b in self.branches),
-        )
+        return replace(self, branches=tuple(b.filter(given) for b in self.branches))
 
     def project(self, exprs: Iterable[Expr], columns: tuple[Column, ...]) -> Flow:
         """Return one row of expressions for each row."""

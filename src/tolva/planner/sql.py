@@ -18,6 +18,7 @@ from tolva.planner.algebra import (
     Ref,
     UnsupportedError,
     WindowCall,
+    rewrite,
 )
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -108,6 +109,22 @@ def _(expr: WindowCall) -> str:
     if frame:
         window.append(frame)
     return f"{call}{_filter(expr.filter)} OVER ({' '.join(window)})"
+
+
+def readable(expr: Expr) -> str:
+    """Return an expression for people: as SQL, without the casts of literals and the outermost parentheses."""
+    text = expression(rewrite(expr, _bare_literal))
+    inner = text[1:-1]
+    depth = 0
+    for character in inner:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return text
+    return inner if text.startswith("(") else text
+
+
+def _bare_literal(part: object) -> Expr | None:
+    return part.arg if isinstance(part, Cast) and isinstance(part.arg, Constant) else None
 
 
 def order_by(orders: Iterable[Order]) -> str:
