@@ -6,6 +6,7 @@ ones it spills to, sees no variables of Python, and its settings can't be change
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,17 +36,17 @@ class Engine:
     """
 
     def __init__(self, *, memory_bytes: int, threads: int, spill: Path) -> None:
-        settings: dict[str, Any] = {
-            "threads": threads,
-            "memory_limit": f"{memory_bytes}B",
-            "temp_directory": str(spill),
-        }
+        settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
         self._connection = duckdb.connect(":memory:", config=settings)
-        for setting in _SETTINGS:
-            self._connection.execute(f"SET {setting}")
+        for setting in _LAST_SETTINGS:
+            self._connection.execute(f"SET GLOBAL {setting}")
+        self._sessions: OrderedDict[object, _Session] = OrderedDict()
 
     def close(self) -> None:
         """Let go of the instance."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
         self._connection.close()
 
     def outputs(self, stage: Stage, plan: Plan, relations: Relations) -> Iterator[Left]:
@@ -56,10 +57,10 @@ class Engine:
             OutOfMemoryError: it needed more memory than there is, spilling included.
             EngineError: DuckDB itself failed; the process must not be used again.
         """
-        with self._related(stage, plan, relations):
+        with self._given(stage, plan, relations) as session:
             for output in stage.outputs:
                 with _blamed(stage, output.query):
-                    rows = self._connection.sql(output.sql).to_arrow_reader(_BATCH_ROWS).read_all()
+                    rows = session.answer(output.sql)
                 yield from _split(output, rows)
 
     def result(self, stage: Stage, plan: Plan, relations: Relations) -> Iterator[pa.RecordBatch]:
@@ -71,8 +72,8 @@ class Engine:
                 for table in relations.get(given.relation, ()):
                     yield from table.to_batches()
             return
-        with self._related(stage, plan, relations), _blamed(stage, stage.result.query):
-            yield from self._connection.sql(stage.result.sql).to_arrow_reader(_BATCH_ROWS)
+        with self._given(stage, plan, relations) as session, _blamed(stage, stage.result.query):
+            yield from session.stream(stage.result.sql)
 
     def schema(self, columns: Sequence[Column]) -> pa.Schema:
         """Return how DuckDB writes these columns in Arrow."""
@@ -81,35 +82,95 @@ class Engine:
         return schema
 
     @contextmanager
-    def _related(self, stage: Stage, plan: Plan, relations: Relations) -> Iterator[None]:
+    def _given(self, stage: Stage, plan: Plan, relations: Relations) -> Iterator[_Session]:
+        """Lend a session in which the stage's relations have these rows."""
         columns = {i.relation: plan.output(i.output).columns for i in stage.inputs}
         names = [*columns, *([stage.table] if stage.table else [])]
+        tables = {name: self._whole(relations.get(name, ()), columns.get(name, ())) for name in names}
+        # The same relations mean a session whose statements are prepared already: that is most of a small task's time.
+        key = tuple((name, table.schema) for name, table in tables.items())
+        session = self._sessions.pop(key, None) or _Session(self._connection.cursor())
+        self._sessions[key] = session
+        if len(self._sessions) > _SESSIONS_MAX:
+            self._sessions.popitem(last=False)[1].close()
+        session.hold(tables)
         try:
-            for name in names:
-                tables = [t for t in relations.get(name, ()) if t.num_rows] or list(relations.get(name, ()))[:1]
-                rows = pa.concat_tables(tables) if tables else self.schema(columns[name]).empty_table()
-                self._connection.register(name, rows)
-            yield
+            yield session
         finally:
-            for name in names:
-                self._connection.unregister(name)
+            session.let_go()
+
+    def _whole(self, tables: Sequence[pa.Table], columns: Sequence[Column]) -> pa.Table:
+        held = [t for t in tables if t.num_rows] or list(tables)[:1]
+        return pa.concat_tables(held) if held else self.schema(columns).empty_table()
 
 
-_SETTINGS = (
-    "TimeZone='UTC'",
-    "arrow_lossless_conversion=true",
-    "preserve_insertion_order=true",
-    "autoinstall_known_extensions=false",
-    "autoload_known_extensions=false",
-    "allow_community_extensions=false",
-    "allow_persistent_secrets=false",
-    "allow_unredacted_secrets=false",
-    "python_enable_replacements=false",
-    "python_scan_all_frames=false",
-    "enable_progress_bar=false",
-    "enable_external_access=false",
-    "lock_configuration=true",
-)
+class _Slot:
+    """A relation's place in a session. DuckDB reads whatever table is in it when a statement runs."""
+
+    def __init__(self) -> None:
+        self.table: pa.Table | None = None
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        if self.table is None:
+            raise ValueError("There is no table in the slot.")
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+class _Session:
+    """A connection of the instance with relations of fixed names and schemas, and statements prepared over them."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._slots: dict[str, _Slot] = {}
+        self._prepared: dict[str, str] = {}
+
+    def hold(self, tables: Mapping[str, pa.Table]) -> None:
+        """Put rows into the relations."""
+        for name, table in tables.items():
+            known = self._slots.get(name)
+            slot = self._slots[name] = known or _Slot()
+            slot.table = table
+            if known is None:
+                self._connection.register(name, slot)
+
+    def let_go(self) -> None:
+        """Take the rows out again, so that their memory is free."""
+        for slot in self._slots.values():
+            slot.table = None
+
+    def answer(self, sql: str) -> pa.Table:
+        """Return the rows of a SELECT; it is prepared once and kept."""
+        name = self._prepared.get(sql)
+        if name is None:
+            name = self._prepared[sql] = f"statement_{len(self._prepared)}"
+            self._connection.execute(f"PREPARE {name} AS {sql}")
+        return self._connection.sql(f"EXECUTE {name}").to_arrow_reader(_BATCH_ROWS).read_all()
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a SELECT as they come."""
+        yield from self._connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        for name in self._slots:
+            self._connection.unregister(name)
+        self._connection.close()
+
+
+_SESSIONS_MAX = 32
+
+_SETTINGS: dict[str, Any] = {
+    "arrow_lossless_conversion": True,
+    "preserve_insertion_order": True,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "allow_unredacted_secrets": False,
+    "python_enable_replacements": False,
+    "python_scan_all_frames": False,
+}
+_LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_configuration=true")
 
 
 @contextmanager
@@ -130,6 +191,8 @@ def _split(output: Output, rows: pa.Table) -> Iterator[Left]:
     """Yield the rows of an output, one table for each hash partition that has any; their order is kept."""
     if not output.partitioned:
         yield Left(output.name, 0, rows)
+        return
+    if not rows.num_rows:
         return
     rows = rows.combine_chunks()
     numbers = rows.column(PARTITION_COLUMN).to_numpy()
