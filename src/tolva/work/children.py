@@ -185,13 +185,26 @@ def _serve(pipe: connection.Connection, setup: Setup) -> None:
     _die_with_parent()
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answer = setup()
+    answer = _prepared(setup)
     while True:
         try:
             request = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our own parent wrote it
         except EOFError:
             return
         pipe.send_bytes(pickle.dumps(_answer(answer, request)))
+
+
+def _prepared(setup: Setup) -> Call:
+    """Return what answers requests; when it can't be had, that is every request's answer."""
+    try:
+        return setup()
+    except Exception as error:  # noqa: BLE001 - whoever asks first must hear of it
+        reason = error
+
+    def refuse(_request: Any) -> tuple[Any, bool]:
+        raise reason
+
+    return refuse
 
 
 def _answer(answer: Call, request: Any) -> tuple[bool, bool, Any]:

@@ -1,0 +1,183 @@
+"""Bad input ends with one message that says what, where and what to do, and with the right exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Tolva
+
+GOOD = "a,b,d\n1,2.5,2024-01-01\n2,3.5,2024-01-02\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "good.csv").write_text(GOOD)
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+def document(folder: Path, columns: str = "{a: INTEGER, b: DOUBLE, d: DATE}", files: str = "t.csv") -> Path:
+    path = folder / "job.yaml"
+    path.write_text(
+        f"kind: query\ntables:\n  t: {{files: {files}, columns: {columns}}}\nqueries: {{q: \"SELECT max(a), max(b), max(d) FROM t\"}}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "messages"),
+    [
+        ("a,b,d\n1,x,2024-01-01\n", 1, ["t.csv:2: column b: 'x' is not a DOUBLE", "declare the column as VARCHAR"]),
+        ("a,b,d\n1,1,2024-01-01\n99999999999,1,2024-01-01\n", 1, ["t.csv:3: column a: '99999999999' is not a"]),
+        ("a,b,d\n1,1,2024-02-30\n", 1, ["t.csv:2: column d: '2024-02-30' is not a DATE"]),
+        ('a,b,d\n1,1,2024-01-01\n"2\n",1,2024-01-01\n3,x,2024-01-01\n', 1, ["t.csv:5: column b: 'x'"]),
+        ("a,b,d\n1,1,2024-01-01\n1,1\n", 1, ["t.csv:3: has 2 fields, expected 3"]),
+        ("a,b,d\n1,1,2024-01-01,9\n", 1, ["t.csv:2: has 4 fields, expected 3"]),
+        ('a,b,d\n1,1,"2024-01-01\n', 1, ["t.csv:2", "quote"]),
+        ("a,b\n1,1\n", 2, ["column d is declared", "t.csv", "its columns: a, b"]),
+        ("a,a,b,d\n1,1,1,2024-01-01\n", 2, ["t.csv", "its header has both", "rename one"]),
+        ("a,b,d\n1,\0,2024-01-01\n", 2, ["t.csv", "NUL"]),
+    ],
+)
+def test_records_that_don_t_fit(folder: Path, tolva: Tolva, content: str, code: int, messages: list[str]) -> None:
+    (folder / "t.csv").write_text(content)
+    done = tolva("run", document(folder))
+    assert done.returncode == code, done.stderr
+    assert_told(done, *messages)
+
+
+def test_a_file_that_isn_t_utf8(folder: Path, tolva: Tolva) -> None:
+    (folder / "t.csv").write_bytes(b"a,b,d\n1,1,2024-01-01\n2,\xff,2024-01-01\n")
+    done = tolva("run", document(folder))
+    assert done.returncode == 1
+    assert_told(done, "t.csv:3", "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("files", "messages"),
+    [
+        ("goood.csv", ["goood.csv", "good.csv"]),
+        ("folder", ["folder is a folder", "folder/*.csv"]),
+        ("folder/*.csv", ["folder/*.csv"]),
+    ],
+)
+def test_files_that_aren_t_there(folder: Path, tolva: Tolva, files: str, messages: list[str]) -> None:
+    done = tolva("run", document(folder, files=files))
+    assert done.returncode == 2
+    assert_told(done, *messages)
+
+
+def test_an_empty_file_has_no_records_but_declared_columns(folder: Path, tolva: Tolva) -> None:
+    (folder / "t.csv").touch()
+    done = tolva("run", document(folder))
+    assert done.returncode == 0, done.stderr
+    assert (folder / "results/q_0001.csv").read_text() == "max(a),max(b),max(d)\n,,\n"
+    undeclared = tolva("sql", "SELECT * FROM t", "--table", "t=t.csv")
+    assert undeclared.returncode == 2
+    assert_told(undeclared, "table t", "declare its columns")
+
+
+def test_a_binary_file(folder: Path, tolva: Tolva) -> None:
+    (folder / "t.csv").write_bytes(bytes(range(256)) * 4)
+    done = tolva("sql", "SELECT * FROM t", "--table", "t=t.csv")
+    assert done.returncode == 2
+    assert_told(done, "t.csv isn't text")
+
+
+@pytest.mark.parametrize(
+    ("query", "messages"),
+    [
+        ("SELECT a, bb FROM t", ['"bb" not found', "Did you mean b?", "select a, bb from t", "          ^"]),
+        ("SELECT a FROM tt", ["Table with name tt", "Did you mean t?", "select a from tt", "              ^"]),
+        ("SELEC a FROM t", ['syntax error at or near "selec"', "selec a from t", "^"]),
+        ("SELECT a,\nFROM t\nWHERE", ["syntax error"]),
+        ("SELECT a + d FROM t", ["+", "BIGINT", "DATE"]),
+        ("SELECT 1; SELECT 2", ["2 statements"]),
+        ("COPY t TO 'x'", ["COPY statement", "exactly one SELECT"]),
+        ("SELECT * FROM 'good.csv'", ["good.csv"]),
+        ("SELECT * FROM read_csv('good.csv')", ["read_csv() which isn't allowed"]),
+        ("", ["exactly one SELECT"]),
+    ],
+)
+def test_sql_that_can_t_be(folder: Path, tolva: Tolva, query: str, messages: list[str]) -> None:
+    done = tolva("sql", query, "--table", "t=good.csv")
+    assert done.returncode == 2, done.stderr
+    assert_told(done, *(message.replace("read_csv() which", "read_csv(), which") for message in messages))
+
+
+def test_sql_that_fails_while_it_runs(folder: Path, tolva: Tolva) -> None:
+    done = tolva("sql", "SELECT a * 9223372036854775807 FROM t", "--table", "t=good.csv")
+    assert done.returncode == 1
+    assert_told(done, "answer", "verflow")
+
+
+def test_two_tables_of_one_name(folder: Path, tolva: Tolva) -> None:
+    done = tolva("sql", "SELECT 1", "--table", "t=good.csv", "--table", "t=good.csv")
+    assert done.returncode == 2
+    assert_told(done, "--table t is given twice")
+
+
+def test_an_unknown_key(folder: Path, tolva: Tolva) -> None:
+    (folder / "job.yaml").write_text("kind: query\ntabels: {}\nqueries: {q: SELECT 1}\n")
+    done = tolva("run", "job.yaml")
+    assert done.returncode == 2
+    assert_told(done, "job.yaml: unknown key 'tabels'; did you mean 'tables'?")
+
+
+def test_output_that_can_t_be_written(folder: Path, tolva: Tolva) -> None:
+    (folder / "t.csv").write_text(GOOD)
+    done = tolva("run", document(folder), "--output", "good.csv/results")
+    assert done.returncode == 2
+    assert_told(done, "can't be written to good.csv/results", "--output")
+
+
+def test_state_that_can_t_be_written(folder: Path, tolva: Tolva) -> None:
+    (folder / "t.csv").write_text(GOOD)
+    done = tolva("run", document(folder), "--state", "good.csv/state")
+    assert done.returncode == 2
+    assert_told(done, "state folder good.csv/state", "--state")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small disk")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_for_results(folder: Path, tolva: Tolva, small_disk: Path) -> None:
+    (folder / "t.csv").write_text("a,b,d\n" + "1,2.5,2024-01-01\n" * 200_000)
+    path = folder / "job.yaml"
+    path.write_text("kind: query\ntables: {t: {files: t.csv}}\nqueries: {q: SELECT * FROM t}\n")
+    done = tolva("run", path, "--output", small_disk / "results")
+    assert done.returncode == 2
+    assert_told(done, "No space left on device", "--resume")
+    # The result is kept: with room for it, only the delivery is made up for.
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    resumed = tolva("run", path, "--output", small_disk / "results", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert (small_disk / "results/q_0001.csv").read_text().count("\n") == 200_001
+
+
+def test_a_full_disk_for_work_in_progress(folder: Path, tolva: Tolva, small_disk: Path) -> None:
+    (folder / "t.csv").write_text("a,b,d\n" + "1,2.5,2024-01-01\n" * 400_000)
+    path = folder / "job.yaml"
+    path.write_text("kind: query\ntables: {t: {files: t.csv}}\nqueries: {q: SELECT * FROM t}\n")
+    done = tolva("run", path, "--state", small_disk / "state")
+    assert done.returncode == 1
+    assert_told(done, "full", "Free space")
+
+
+def assert_told(done: subprocess.CompletedProcess[str], *messages: str) -> None:
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for message in messages:
+        assert message.casefold() in done.stderr.casefold(), done.stderr
