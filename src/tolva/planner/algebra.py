@@ -11,7 +11,7 @@ What isn't known here raises ``UnsupportedError``, and the query is gathered: a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from tolva.plan import Column
@@ -115,14 +115,17 @@ Expr: TypeAlias = Ref | Constant | Call | Cast | Case | AggregateCall | WindowCa
 
 def rewrite(value: Any, change: Callable[[Any], Any]) -> Any:
     """Return an expression or operator with ``change`` made to every part for which it doesn't return None."""
-    if isinstance(value, tuple):
-        return tuple(rewrite(v, change) for v in value)
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (str, int)):
         return value
+    if isinstance(value, tuple):
+        listed = tuple(rewrite(v, change) for v in value)
+        return value if all(new is old for new, old in zip(listed, value, strict=True)) else listed
     changed = change(value)
     if changed is not None:
         return changed
-    return replace(value, **{f.name: rewrite(getattr(value, f.name), change) for f in fields(value)})
+    parts = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    new = {name: rewrite(part, change) for name, part in parts.items()}
+    return value if all(new[name] is part for name, part in parts.items()) else replace(value, **new)
 
 
 def map_refs(expr: Any, change: Callable[[Ref], Expr]) -> Any:
@@ -135,10 +138,10 @@ def walk(expr: Any) -> Iterator[Any]:
     if isinstance(expr, tuple):
         for one in expr:
             yield from walk(one)
-    elif expr is not None and not isinstance(expr, (str, bool, int)):
+    elif expr is not None and not isinstance(expr, (str, int)):
         yield expr
-        for field in fields(expr):
-            yield from walk(getattr(expr, field.name))
+        for name in expr.__dataclass_fields__:
+            yield from walk(getattr(expr, name))
 
 
 def refs(*exprs: Any) -> frozenset[str]:

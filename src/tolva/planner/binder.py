@@ -59,21 +59,23 @@ class Binder:
 
     def logical_plan(self, sql: str) -> dict[str, Any] | None:
         """Return the bound plan of a SELECT, before any optimizing; None when DuckDB can't tell."""
-        return self._json("SELECT json_serialize_plan(?::VARCHAR, optimize := false)", sql, "plans")
+        text = self._one("SELECT json_serialize_plan(?::VARCHAR, optimize := false)", sql)
+        answer = json.loads(text)
+        if answer["error"] or len(answer["plans"]) != 1:
+            return None
+        plan: dict[str, Any] = answer["plans"][0]
+        return plan
 
-    def syntax(self, sql: str) -> dict[str, Any] | None:
-        """Return the syntax tree of a SELECT; None when DuckDB can't tell."""
-        return self._json("SELECT json_serialize_sql(?::VARCHAR)", sql, "statements")
+    def syntax(self, sql: str) -> str | None:
+        """Return the syntax tree of a SELECT as JSON text; None when DuckDB can't tell."""
+        text = self._one("SELECT json_serialize_sql(?::VARCHAR)", sql)
+        return None if text.startswith('{"error":true') else text
 
     def values(self, expressions: Sequence[str]) -> tuple[Any, ...]:
         """Return what constant expressions come to."""
         row = self._connection.execute(f"SELECT {', '.join(expressions)}").fetchone()
         return row or ()
 
-    def _json(self, question: str, sql: str, key: str) -> dict[str, Any] | None:
+    def _one(self, question: str, sql: str) -> str:
         row = self._connection.execute(question, [sql]).fetchone()
-        answer: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
-        if answer["error"] or len(answer[key]) != 1:
-            return None
-        first: dict[str, Any] = answer[key][0]
-        return first
+        return str(row[0]) if row else ""

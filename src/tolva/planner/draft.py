@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
 from tolva.planner.algebra import Ref
-from tolva.planner.binder import Binder
 from tolva.planner.encode import line
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, item
 from tolva.planner.names import Names
 from tolva.planner.sql import expression, quoted
 
 _LINE = Column(LINE_COLUMN, "VARCHAR")
+_ONE = Column("one", "INTEGER")
 _WIDE = ("VARCHAR", "BLOB", "BIT", "STRUCT", "MAP", "JSON")
 
 
@@ -41,11 +41,11 @@ class _Stage:
 
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """An output of partial groups: the names of its keys, and of its aggregates by their text."""
+    """An output of partial groups: its columns of the keys, and of the aggregates by their text."""
 
     output: str
-    keys: tuple[str, ...]
-    made: dict[str, str]
+    keys: tuple[Column, ...]
+    made: dict[str, Column]
 
 
 Mark: TypeAlias = tuple[dict[object, _Stage], dict[str, object], dict[object, _Groups]]
@@ -56,7 +56,6 @@ class Draft:
 
     def __init__(
         self,
-        binder: Binder,
         names: Names,
         tables: dict[str, tuple[Column, ...]],
         *,
@@ -66,7 +65,6 @@ class Draft:
         self._partitions = partitions
         self._small_bytes = small_bytes
         self.query = ""
-        self._binder = binder
         self._names = names
         self._tables = tables
         self._stages: dict[object, _Stage] = {}
@@ -157,7 +155,7 @@ class Draft:
         """Make the branch's rows an output of its site's stage; the same rows are never written twice."""
         extra = [self._partition(expression(branch.outputs[k]) for k in keys)] if keys else []
         sql = branch.select((c.name for c in columns), *extra)
-        return self._output(branch, sql, partitioned=bool(keys))
+        return self._output(branch, sql, tuple(columns) or (_ONE,), partitioned=bool(keys))
 
     def finish(self, result: Result, flow: Flow, columns: Sequence[Column]) -> None:
         """End a query with these columns of the flow, as the result names and types them."""
@@ -167,7 +165,10 @@ class Draft:
             self.end(replace(result, sql=_final(branch, exprs, result)), branch.site.inputs, branch.notes)
             return
         made = f"rows become lines of {result.format.value}" if result.lines else ""
-        outputs = [self._output(b.noting(made), _final(b, exprs, result), lines=result.lines) for b in flow.branches]
+        left = (_LINE,) if result.lines else result.columns
+        outputs = [
+            self._output(b.noting(made), _final(b, exprs, result), left, lines=result.lines) for b in flow.branches
+        ]
         self.end(result, [Input(o.name, o.name, Reads.ALL) for o in outputs], ())
 
     def end(self, result: Result, inputs: Iterable[Input], notes: Iterable[str]) -> None:
@@ -200,25 +201,34 @@ class Draft:
         """Write partial groups, into an output that is there already if it has the same; return where they are."""
         slot = (branch.site, branch.source, frozenset(branch.where), tuple(branch.over(e) for _, e in keys), spread)
         found = self._groups.get(slot)
+        key_columns = found.keys if found else tuple(c for c, _ in keys)
         held = dict(found.made) if found else {}
-        key_names = found.keys if found else tuple(c.name for c, _ in keys)
-        taken = Names((*key_names, *held.values()))
-        for column, expr in made:
-            text = expression(branch.over(expr))
+        taken = Names(c.name for c in (*key_columns, *held.values()))
+        texts = [expression(branch.over(e)) for _, e in made]
+        for text, (column, _) in zip(texts, made, strict=True):
             if text not in held:
-                held[text] = taken.new(column.name)
-        items = [item(branch.over(e), name) for (_, e), name in zip(keys, key_names, strict=True)]
-        items += [f"{text} AS {quoted(name)}" for text, name in held.items()]
+                held[text] = Column(taken.new(column.name), column.type)
+        columns = (*key_columns, *held.values())
+        items = [item(branch.over(e), c.name) for (_, e), c in zip(keys, key_columns, strict=True)]
+        items += [f"{text} AS {quoted(c.name)}" for text, c in held.items()]
         sql = branch.select_items(items) + group_by(len(keys))
         if spread:
-            listed = ", ".join(quoted(n) for n in (*key_names, *held.values()))
-            sql = f"SELECT {listed}, {self._partition(quoted(n) for n in key_names)} FROM ({sql}) AS r"
-        output = self._output(branch, sql, partitioned=spread, instead=found.output if found else None)
-        self._groups[slot] = _Groups(output.name, key_names, held)
-        return output.name, [*key_names, *(held[expression(branch.over(e))] for _, e in made)]
+            listed = ", ".join(quoted(c.name) for c in columns)
+            sql = f"SELECT {listed}, {self._partition(quoted(c.name) for c in key_columns)} FROM ({sql}) AS r"
+        name = found.output if found else None
+        output = self._output(branch, sql, columns, partitioned=spread, instead=name)
+        self._groups[slot] = _Groups(output.name, key_columns, held)
+        return output.name, [*(c.name for c in key_columns), *(held[text].name for text in texts)]
 
     def _output(
-        self, branch: Branch, sql: str, *, partitioned: bool = False, lines: bool = False, instead: str | None = None
+        self,
+        branch: Branch,
+        sql: str,
+        columns: tuple[Column, ...],
+        *,
+        partitioned: bool = False,
+        lines: bool = False,
+        instead: str | None = None,
     ) -> Output:
         """Make ``sql`` an output of the branch's stage, or let it take the place of the output ``instead``."""
         key, stage = self._stage(branch.site)
@@ -226,12 +236,8 @@ class Draft:
         known = next((o for o in stage.outputs.values() if o.sql == sql), None)
         if known is not None:
             return known
-        columns = (_LINE,) if lines else self._binder.describe(sql)
-        if partitioned:
-            columns = columns[:-1]
         name = instead or self._names.new(f"{self.query}_rows")
         output = Output(name, sql, columns, partitioned, lines, self.query, branch.notes)
-        self._binder.create(output.name, columns)
         stage.outputs[output.name] = output
         self._writers[output.name] = key
         return output

@@ -33,7 +33,7 @@ class Planner:
         for name, columns in self._tables.items():
             self._binder.create(name, columns)
         self._names = Names(tables)
-        self._draft = Draft(self._binder, self._names, self._tables, partitions=partitions, small_bytes=broadcast_bytes)
+        self._draft = Draft(self._names, self._tables, partitions=partitions, small_bytes=broadcast_bytes)
 
     def plan(self, queries: Mapping[str, Query]) -> Plan:
         """Return the plan of all the queries."""
@@ -56,13 +56,14 @@ class Planner:
             gather(self._draft, self._binder, self._tables, sql, result, why=str(reason))
 
     def _described(self, name: str, sql: str) -> tuple[Column, ...]:
-        try:
-            self._binder.describe(sql)
-            # As a subquery, so that equal names are told apart the way DuckDB does it when it writes files.
-            return self._binder.describe(f"SELECT * FROM ({sql}\n)")
-        except duckdb.Error as error:
-            known = [*self._tables, *(c.name for columns in self._tables.values() for c in columns)]
-            raise query_error(name, sql, error, known) from None
+        # As a subquery, so that equal names are told apart the way DuckDB does it when it writes files.
+        for text in (f"SELECT * FROM ({sql}\n)", sql):
+            try:
+                return self._binder.describe(text)
+            except duckdb.Error as error:
+                refused = error
+        known = [*self._tables, *(c.name for columns in self._tables.values() for c in columns)]
+        raise query_error(name, sql, refused, known)
 
     def _spread(self, sql: str, result: Result) -> None:
         bound = self._binder.logical_plan(sql)
