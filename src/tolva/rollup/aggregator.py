@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from types import TracebackType
+from typing import Self
 
 from tolva import crash
 from tolva.errors import InputError, OutputError
@@ -41,7 +44,9 @@ class Outcome:
 
 
 class Aggregator:
-    """Builds parts in a job's folder that the caller has locked.
+    """Builds parts in a job's folder that the caller has locked, and goes on holding until this is closed.
+
+    The inputs of a part are deleted while the next part is being copied: that waits for the disk about as long.
 
     Args:
         folder: the job's folder.
@@ -56,7 +61,18 @@ class Aggregator:
         self._files = files
         self._left: list[FinishedFile] = []
         self._numbers: dict[str, int] | None = None
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="rollup")
+        self._deletion: Future[None] | None = None
         self.check = check
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._named_errors(), self._background:
+            self._wait_for_deletion()
 
     def recover(self) -> int:
         """Finish or undo the step that a dead process left; return the bytes of the part that this made, or 0."""
@@ -88,7 +104,8 @@ class Aggregator:
         step = journal.read(self._folder)
         made = self._folder.stat(building(step.part)) if step else None
         if step:
-            self._commit(step)
+            self._publish(step)
+            self._delete_inputs(step)
         for name in filter(is_building, self._folder.names()):
             crash.point("rollup.undo.before_unlink")
             self._folder.unlink(name)
@@ -98,7 +115,7 @@ class Aggregator:
     def _step(self) -> Outcome:
         # END is looked for first: whatever was closed before it is then sure to be among the files.
         ended = self._folder.stat(self._rules.streaming) is None
-        files = self._left or self._files.find(self._folder, self.check)
+        files = self._left or self._find()
         chosen = self._choose(files, ended=ended)
         if chosen:
             self._build(chosen)
@@ -109,6 +126,10 @@ class Aggregator:
         # After END no file is added, so that the folder needn't be read again for every part.
         self._left = left if ended else []
         return Outcome(_room_bytes(chosen), len(left), _total_bytes(left), ended)
+
+    def _find(self) -> list[FinishedFile]:
+        self._wait_for_deletion()
+        return self._files.find(self._folder, self.check)
 
     def _choose(self, files: Sequence[FinishedFile], *, ended: bool) -> list[FinishedFile]:
         threshold_bytes = self._rules.multiplier * self._rules.max_bytes
@@ -131,8 +152,11 @@ class Aggregator:
             raise
         self._numbers = {**numbers, series: number}
         step = Step(part, tuple(file.identity for file in chosen), self._numbers)
+        # The journal has room for one step: the one before must be over.
+        self._wait_for_deletion()
         journal.write(self._folder, step)
-        self._commit(step)
+        self._publish(step)
+        self._deletion = self._background.submit(self._delete_inputs, step)
 
     def _last_numbers(self) -> dict[str, int]:
         """Return the last number of every series, by the journal and by the parts that are there."""
@@ -173,8 +197,8 @@ class Aggregator:
             crash.point("rollup.part.before_newline")
             part.append(file.newline)
 
-    def _commit(self, step: Step) -> None:
-        """Carry out what the journal says. May be repeated at will, whatever part of it is done."""
+    def _publish(self, step: Step) -> None:
+        """Give the part its name, if it hasn't got it yet."""
         if self._folder.stat(building(step.part)):
             if self._folder.stat(step.part):
                 place = str(self._folder.path / step.part)
@@ -183,6 +207,9 @@ class Aggregator:
             self._folder.rename(building(step.part), step.part)
         crash.point("rollup.part.before_folder_sync")
         self._folder.sync()
+
+    def _delete_inputs(self, step: Step) -> None:
+        """Delete those inputs that are still there; a file that got the name of one since then stays."""
         for identity in step.inputs:
             path = f"{self._rules.finished}/{identity.name}"
             stat = self._folder.stat(path)
@@ -192,6 +219,11 @@ class Aggregator:
         crash.point("rollup.input.before_folder_sync")
         self._folder.sync(self._rules.finished)
         crash.point("rollup.input.after_folder_sync")
+
+    def _wait_for_deletion(self) -> None:
+        if self._deletion is not None:
+            deletion, self._deletion = self._deletion, None
+            deletion.result()
 
     def _tidy(self) -> None:
         if others := self._files.others(self._folder):

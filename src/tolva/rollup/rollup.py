@@ -225,7 +225,8 @@ class Rollup:
                 locked = folder.lock_alone()
             if not locked:
                 raise StateError(f"another aggregator is at work on {self.path}: let it go on, or stop it first.")
-            yield Aggregator(folder, self._rules, self._files, lambda: self._check(folder))
+            with Aggregator(folder, self._rules, self._files, lambda: self._check(folder)) as aggregator:
+                yield aggregator
 
     def _check(self, folder: Folder) -> None:
         if self._cancelled.is_set() or not folder.is_current():
