@@ -42,12 +42,16 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function, operator, comparison or logical connective over ``args``; ``infix`` when written between them."""
+    """A function, operator, comparison or logical connective over ``args``; ``infix`` when written between them.
+
+    The last arguments have ``names``, where a function takes some by name.
+    """
 
     name: str
     args: tuple[Expr, ...]
     type: str
     infix: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tolva.planner.sql_types import type_sql
 Json = dict[str, Any]
 Columns = Sequence[Column]
 
+_KEY_AND_DISTANCE = 2
 NO_COLUMN = 2**63  # column numbers from here on are DuckDB's own (row ids), not the table's
 _OPERATORS = {
     "OPERATOR_NOT": "NOT",
@@ -115,9 +116,7 @@ def _function(value: Json, columns: Columns) -> a.Expr:
         if args[0].type == type_ and not lenient:
             return args[0]
         return a.Cast(args[0], type_, lenient)
-    if value.get("named_arguments"):
-        raise UnsupportedError(f"named arguments of {name}")
-    return a.Call(name, args, type_, infix=value["is_operator"])
+    return a.Call(name, args, type_, infix=value["is_operator"], names=tuple(value.get("named_arguments", ())))
 
 
 def _operator(value: Json, columns: Columns) -> a.Expr:
@@ -166,8 +165,8 @@ def _window_call(value: Json, columns: Columns) -> a.WindowCall:
         orders=orders(value["orders"], columns),
         start=value["start"],
         end=value["end"],
-        start_expr=_optional(value["start_expr"], columns),
-        end_expr=_optional(value["end_expr"], columns),
+        start_expr=_frame_end(value["start"], value["start_expr"], columns),
+        end_expr=_frame_end(value["end"], value["end_expr"], columns),
         exclude=value["exclude_clause"].replace("_", " ").replace("NO OTHER", "NO OTHERS"),
         ignore_nulls=value["ignore_nulls"],
         distinct=value["distinct"],
@@ -176,12 +175,23 @@ def _window_call(value: Json, columns: Columns) -> a.WindowCall:
     )
 
 
+def _frame_end(kind: str, value: Json | None, columns: Columns) -> a.Expr | None:
+    """Return how far a frame goes. The binder has made ``key - distance`` of a distance by value."""
+    found = _optional(value, columns)
+    if found is None or not kind.endswith("_RANGE"):
+        return found
+    if not isinstance(found, a.Call) or len(found.args) != _KEY_AND_DISTANCE:
+        raise UnsupportedError("a window frame by value")
+    return found.args[1]
+
+
 _LITERALS: dict[str, Callable[[Any, Json], str]] = {
     **dict.fromkeys(("INTEGER", "BIGINT"), lambda value, _: str(value)),
     "HUGEINT": lambda value, _: str(_hugeint(value)),
     "BOOLEAN": lambda value, _: "TRUE" if value else "FALSE",
     "VARCHAR": lambda value, _: literal(value),
     "DOUBLE": _double_literal,
+    "BLOB": lambda value, _: f"CAST({literal(value)} AS BLOB)",
     "DECIMAL": _decimal_literal,
     "INTERVAL": _interval,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from tolva.plan import Column, Input, Reads
-from tolva.planner.algebra import Expr, Ref, UnsupportedError, map_refs, refs
+from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, map_refs, refs
 from tolva.planner.sql import conjunction, expression, quoted, readable
 
 ONE_TASK: frozenset[str] = frozenset()
@@ -70,7 +70,8 @@ class Branch:
         found = self.outputs.get(ref.name)
         if found is None:
             raise UnsupportedError(f"the column {ref.name} out of reach")
-        return found
+        # A bare literal takes the type that suits the expression around it; a column never does.
+        return Cast(found, ref.type) if isinstance(found, Constant) else found
 
     def select(self, names: Iterable[str], *extra: str) -> str:
         """Return the SELECT of these outputs, and of further items given as SQL."""

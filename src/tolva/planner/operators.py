@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tolva.plan import Column
@@ -74,8 +75,8 @@ class _Decoder:
         child = self._child(plan)
         groups = self._scalars(plan["groups"], child.columns)
         calls = [expression(e, child.columns) for e in plan["expressions"]]
-        aggregates = tuple(c for c in calls if isinstance(c, a.AggregateCall))
-        prove(self._binder, plan["expressions"], aggregates, child.columns, "AGGREGATE_AND_GROUP_BY")
+        proven = prove(self._binder, plan["expressions"], calls, child.columns, "AGGREGATE_AND_GROUP_BY")
+        aggregates = tuple(c for c in proven if isinstance(c, a.AggregateCall))
         sets = tuple(tuple(s) for s in plan["grouping_sets"]) or (tuple(range(len(groups))),)
         grouping = tuple(tuple(g) for g in plan["grouping_functions"])
         columns = (
@@ -87,10 +88,9 @@ class _Decoder:
 
     def window(self, plan: Json) -> a.Node:
         child = self._child(plan)
-        calls = tuple(
-            c for c in (expression(e, child.columns) for e in plan["expressions"]) if isinstance(c, a.WindowCall)
-        )
-        prove(self._binder, plan["expressions"], calls, child.columns, "WINDOW")
+        read = [expression(e, child.columns) for e in plan["expressions"]]
+        proven = prove(self._binder, plan["expressions"], read, child.columns, "WINDOW")
+        calls = tuple(c for c in proven if isinstance(c, a.WindowCall))
         made = tuple(Column(self._names.new(c.name), c.type) for c in calls)
         return a.Window(child, calls, (*child.columns, *made))
 
@@ -161,15 +161,14 @@ class _Decoder:
 
     def _scalars(self, values: Iterable[Json], columns: Columns) -> tuple[a.Expr, ...]:
         given = list(values)
-        read = tuple(expression(v, columns) for v in given)
-        prove(self._binder, given, read, columns, "PROJECTION")
-        return read
+        read = [expression(v, columns) for v in given]
+        return prove(self._binder, given, read, columns, "PROJECTION")
 
     def _orders(self, value: Any, columns: Columns) -> tuple[a.Order, ...]:
         read = orders(value, columns)
         given = value["orders"] if isinstance(value, dict) else value or []
-        prove(self._binder, [o["expression"] for o in given], [o.expr for o in read], columns, "PROJECTION")
-        return read
+        exprs = prove(self._binder, [o["expression"] for o in given], [o.expr for o in read], columns, "PROJECTION")
+        return tuple(replace(order, expr=expr) for order, expr in zip(read, exprs, strict=True))
 
     def _named(self, exprs: Sequence[a.Expr], wishes: Sequence[str]) -> Columns:
         """Return a column for each expression; what is just a column of the child keeps its symbol."""

@@ -17,6 +17,7 @@ import duckdb
 from tolva.plan import Column
 from tolva.planner.algebra import Constant, Expr, Ref, UnsupportedError
 from tolva.planner.binder import Binder
+from tolva.planner.plainer import PLAINER
 from tolva.planner.sql import expression, quoted
 
 Json = dict[str, Any]
@@ -26,32 +27,50 @@ _IGNORED = {"alias", "query_location", "query_location_length", "has_serialize"}
 
 def prove(
     binder: Binder, given: Sequence[Json], read: Sequence[Expr], columns: Sequence[Column], operator: str
-) -> None:
-    """Raise UnsupportedError unless each of ``read``, written as SQL, binds to its tree in ``given``.
+) -> tuple[Expr, ...]:
+    """Return ``read``, as expressions whose SQL is proven to bind to the trees in ``given``.
 
-    ``operator`` is the kind of operator that holds such expressions: PROJECTION, AGGREGATE_AND_GROUP_BY or WINDOW.
+    Casts that the binder adds by itself may be left out where that is what it takes, or reads better. ``operator`` is
+    the kind of operator that holds such expressions: PROJECTION, AGGREGATE_AND_GROUP_BY or WINDOW.
+    UnsupportedError for an expression that can't be written so that it means the same.
     """
-    pairs = [(g, r) for g, r in zip(given, read, strict=True) if not isinstance(r, (Ref, Constant))]
-    if not pairs:
-        return
-    texts = [expression(r) for _, r in pairs]
-    found = _bound(binder, texts, columns, operator)
-    for text, (wanted, _), got in zip(texts, pairs, found, strict=True):
-        if _bare(wanted) != _bare(got):
-            raise UnsupportedError(f"the expression {text}")
+    proven: dict[int, Expr] = {n: e for n, e in enumerate(read) if isinstance(e, (Ref, Constant))}
+    for plainer in PLAINER:
+        asked = {n: plainer(e) for n, e in enumerate(read) if n not in proven}
+        proven |= _proven(binder, given, asked, columns, operator)
+    missing = [expression(e) for n, e in enumerate(read) if n not in proven]
+    if missing:
+        raise UnsupportedError(f"the expression {missing[0]}")
+    return tuple(proven[n] for n in range(len(read)))
 
 
-def _bound(binder: Binder, texts: list[str], columns: Sequence[Column], operator: str) -> list[Json]:
+def _proven(
+    binder: Binder, given: Sequence[Json], asked: dict[int, Expr], columns: Sequence[Column], operator: str
+) -> dict[int, Expr]:
+    """Return those of the expressions that bind to their trees; all in one statement if that can be bound at all."""
+    if not asked:
+        return {}
+    texts = {n: expression(e) for n, e in asked.items()}
+    distinct = list(dict.fromkeys(texts.values()))
+    found = _bound(binder, distinct, columns, operator)
+    if found is None:
+        single = [{n: e} for n, e in asked.items()] if len(distinct) > 1 else []
+        return {n: e for one in single for n, e in _proven(binder, given, one, columns, operator).items()}
+    trees = {text: _bare(tree) for text, tree in zip(distinct, found, strict=True)}
+    return {n: e for n, e in asked.items() if _bare(given[n]) == trees[texts[n]]}
+
+
+def _bound(binder: Binder, texts: list[str], columns: Sequence[Column], operator: str) -> list[Json] | None:
     row = ", ".join(f"CAST(NULL AS {c.type}) AS {quoted(c.name or '#')}" for c in columns) or "NULL"
     listed = ", ".join(f"{text} AS c{number}" for number, text in enumerate(texts))
     try:
         plan = binder.logical_plan(f"SELECT {listed} FROM (SELECT {row}) AS r")
     except duckdb.Error:
-        plan = None
+        return None
     while plan is not None and plan["type"] != f"LOGICAL_{operator}":
         plan = plan["children"][0] if plan["children"] else None
     if plan is None or len(plan["expressions"]) != len(texts):
-        raise UnsupportedError(f"one of the expressions {', '.join(texts)}")
+        return None
     bound: list[Json] = plan["expressions"]
     return bound
 
@@ -59,8 +78,8 @@ def _bound(binder: Binder, texts: list[str], columns: Sequence[Column], operator
 def _bare(value: Any) -> Any:
     """Return the tree without what doesn't change its meaning.
 
-    That is: where it stood in the text, its alias, casts to the same type, and whether a number was written as such or
-    cast from another literal of the same value (the binder folds some of those casts itself).
+    That is: where it stood in the text, its alias, brackets in a chain of ANDs, casts to the same type, and whether a
+    number was written as such or cast from another literal of the same value (the binder folds some of those itself).
     """
     if isinstance(value, list):
         return [_bare(v) for v in value]
@@ -68,12 +87,18 @@ def _bare(value: Any) -> Any:
         return value
     if "expression_class" not in value:
         return {k: _bare(v) for k, v in value.items() if k != "is_default_cast"}
-    number = _number(value)
-    if number is not None:
-        return number
+    if value["expression_class"] == "BOUND_CONJUNCTION":
+        return value["type"], [_bare(v) for v in _parts(value, value["type"])]
     if _is_cast(value) and _type(value["children"][0]) == value["return_type"]:
         return _bare(value["children"][0])
-    return {k: _bare(v) for k, v in value.items() if k not in _IGNORED}
+    return _number(value) or {k: _bare(v) for k, v in value.items() if k not in _IGNORED}
+
+
+def _parts(value: Json, kind: str) -> list[Json]:
+    """Return what a chain of ANDs, or of ORs, connects, however it is bracketed."""
+    if value["type"] != kind:
+        return [value]
+    return [part for child in value["children"] for part in _parts(child, kind)]
 
 
 def _number(value: Json) -> tuple[Fraction, Json] | None:
@@ -91,6 +116,8 @@ def _number(value: Json) -> tuple[Fraction, Json] | None:
     number, _ = inner
     if to["id"] == "DOUBLE":
         exact = Fraction(float(number)) == number
+    elif to["id"] == "FLOAT":
+        exact = number.denominator == 1 and abs(number) < _FLOAT_EXACT
     else:
         scale = to["type_info"]["scale"] if to["id"] == "DECIMAL" else 0
         exact = (number * 10**scale).denominator == 1
@@ -117,9 +144,11 @@ def _double(value: Any, _: Json) -> Fraction | None:
     return Fraction(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
+_FLOAT_EXACT = 2**24
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _NUMBERS: dict[str, Callable[[Any, Json], Fraction | None]] = {
     **dict.fromkeys(_INTEGERS, _integer),
     "DECIMAL": _decimal,
     "DOUBLE": _double,
+    "FLOAT": _double,
 }

@@ -85,6 +85,9 @@ def _(expr: Call) -> str:
     args = [expression(a) for a in expr.args]
     if expr.name in _SPECIAL:
         return _SPECIAL[expr.name](args)
+    if expr.names:
+        first = len(args) - len(expr.names)
+        args[first:] = [f"{quoted(name)} := {arg}" for name, arg in zip(expr.names, args[first:], strict=True)]
     if expr.infix:
         if len(args) == 1:
             return f"({expr.name} {args[0]})"
@@ -189,5 +192,9 @@ _SPECIAL: dict[str, Callable[[list[str]], str]] = {
     "!~~": lambda args: f"({args[0]} NOT LIKE {args[1]})",
     "~~*": lambda args: f"({args[0]} ILIKE {args[1]})",
     "!~~*": lambda args: f"({args[0]} NOT ILIKE {args[1]})",
+    "like_escape": lambda args: f"({args[0]} LIKE {args[1]} ESCAPE {args[2]})",
+    "not_like_escape": lambda args: f"({args[0]} NOT LIKE {args[1]} ESCAPE {args[2]})",
+    "ilike_escape": lambda args: f"({args[0]} ILIKE {args[1]} ESCAPE {args[2]})",
+    "not_ilike_escape": lambda args: f"({args[0]} NOT ILIKE {args[1]} ESCAPE {args[2]})",
     "~~~": lambda args: f"({args[0]} GLOB {args[1]})",
 }

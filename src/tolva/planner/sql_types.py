@@ -48,6 +48,10 @@ def _struct(info: dict[str, Any]) -> str:
     return f"STRUCT({fields})"
 
 
+def _tuple(info: dict[str, Any]) -> str:
+    return f"TUPLE({', '.join(type_sql(f['second']) for f in info['child_types'])})"
+
+
 def _map(info: dict[str, Any]) -> str:
     key, value = info["child_type"]["type_info"]["child_types"]
     return f"MAP({type_sql(key['second'])}, {type_sql(value['second'])})"
@@ -57,4 +61,12 @@ def _enum(info: dict[str, Any]) -> str:
     return f"ENUM({', '.join(literal(v) for v in info['values'])})"
 
 
-_NESTED = {"DECIMAL": _decimal, "LIST": _list, "ARRAY": _array, "STRUCT": _struct, "MAP": _map, "ENUM": _enum}
+_NESTED = {
+    "DECIMAL": _decimal,
+    "LIST": _list,
+    "ARRAY": _array,
+    "STRUCT": _struct,
+    "TUPLE": _tuple,
+    "MAP": _map,
+    "ENUM": _enum,
+}
