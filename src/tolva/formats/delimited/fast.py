@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tolva.formats.arrow import arrow_type
+from tolva.formats.delimited.counting import has_lone_return, has_pair
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.types import decimal_size
 
@@ -28,8 +29,9 @@ def read(
     Columns whose type pyarrow doesn't read as DuckDB does come as text: see ``is_direct``.
     """
     if not data:
-        return pa.table({name: pa.array([], _column_type(type_)) for name, type_ in types.items()})
-    if traits.get("odd") or _has_lone_return(data):
+        return pa.table({name: pa.array([], _column_type(kind)) for name, kind in types.items()})
+    # To pyarrow a lone CR ends a record; here it is text or a fault.
+    if traits.get("odd") or (data.find(b"\r") >= 0 and has_lone_return(data)):
         return None
     if data.startswith(_BOM):
         data = _BOM + data  # pyarrow takes one away; here it is text
@@ -51,7 +53,7 @@ def read(
                 ignore_empty_lines=len(header) > 1,
             ),
             convert_options=csv.ConvertOptions(
-                column_types={name: _column_type(type_) for name, type_ in types.items()},
+                column_types={name: _column_type(kind) for name, kind in types.items()},
                 include_columns=list(types),
                 null_values=[""],
                 strings_can_be_null=True,
@@ -61,42 +63,37 @@ def read(
         )
     except pa.ArrowInvalid:
         return None
-    return table if all(_trusted(table[name], type_, data) for name, type_ in types.items()) else None
+    return table if all(_trusted(table[name], kind, data) for name, kind in types.items()) else None
 
 
-def is_direct(type_: str) -> bool:
+def is_direct(kind: str) -> bool:
     """Whether pyarrow reads values of a canonical type as DuckDB does, apart from what ``read`` guards against."""
-    decimal = decimal_size(type_)
+    decimal = decimal_size(kind)
     if decimal:
         # Beyond this pyarrow multiplies past 128 bits, unnoticed.
         return sum(decimal) <= _MAX_PRECISION
-    return type_ not in ("BLOB", "TIMESTAMP WITH TIME ZONE", "UUID", "INTERVAL")
+    return kind not in ("BLOB", "TIMESTAMP WITH TIME ZONE", "UUID", "INTERVAL")
 
 
-def _column_type(type_: str) -> pa.DataType:
-    return arrow_type(type_ if is_direct(type_) else "VARCHAR")
+def _column_type(kind: str) -> pa.DataType:
+    return arrow_type(kind if is_direct(kind) else "VARCHAR")
 
 
-def _has_lone_return(data: bytes) -> bool:
-    """Whether a CR stands without its LF: to pyarrow it ends a record, here it is data or a fault."""
-    return data.find(b"\r") >= 0 and data.count(b"\r") != data.count(b"\r\n")
-
-
-def _trusted(column: pa.ChunkedArray, type_: str, data: bytes) -> bool:
-    """Whether no value of a column can be one that pyarrow accepts and DuckDB refuses, or reads differently."""
-    if column.null_count == len(column):
+def _trusted(column: pa.ChunkedArray, kind: str, data: bytes) -> bool:
+    """Whether no value of a column can be one that pyarrow reads otherwise than DuckDB."""
+    if not is_direct(kind) or column.null_count == len(column):
         return True
-    decimal = decimal_size(type_)
+    decimal = decimal_size(kind)
     if decimal:
         return _decimals_fit(column, *decimal)
-    if pa.types.is_signed_integer(column.type):
-        # pyarrow reads 0xFFFFFFFF as the INTEGER -1
-        return bool(pc.min(column).as_py() >= 0) or not any(text in data for text in (b"0x", b"0X"))
+    if pa.types.is_signed_integer(column.type) and pc.min(column).as_py() < 0:
+        # 0xFFFFFFFF becomes the INTEGER -1.
+        return not (has_pair(data, b"0", b"x") or has_pair(data, b"0", b"X"))
     return True
 
 
 def _decimals_fit(column: pa.ChunkedArray, precision: int, scale: int) -> bool:
     """Whether every value has at most ``precision`` digits: pyarrow counts them before it appends the zeros."""
+    bounds = pc.min_max(column)
     limit = Decimal(10) ** (precision - scale)
-    bounds = pc.min_max(column).as_py()
-    return bool(-limit < bounds["min"] and bounds["max"] < limit)
+    return bool(-limit < bounds["min"].as_py() and bounds["max"].as_py() < limit)

@@ -52,7 +52,9 @@ class Place:
         record = next(islice(self.records(), bad.row, None))
         kind = types[bad.column]
         shown = repr(bad.value if len(bad.value) <= _SHOWN_CHARS else f"{bad.value[:_SHOWN_CHARS]}…")
-        message = f"column {bad.column}: {shown} is not a {kind}; mend the record or declare the column as VARCHAR"
+        article = "an" if kind.startswith("INT") else "a"
+        words = f"column {bad.column}: {shown} is not {article} {kind}"
+        message = f"{words}; mend the record or declare the column as VARCHAR"
         return self._error(record, message, reason="type", column=bad.column, value=bad.value, type=kind)
 
     def _error(self, record: Record, message: str, **data: str | None) -> RecordError:

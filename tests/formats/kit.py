@@ -1,0 +1,73 @@
+"""Helpers: cut and read a text as a job would, and ask DuckDB the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import duckdb
+import pyarrow as pa
+
+from tolva.formats.delimited.cutter import Cutter
+from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.delimited.reader import read_chunk
+from tolva.formats.origin import Origin
+
+COMMA = Dialect()
+
+
+def read_chunks(
+    data: bytes, types: Mapping[str, str], wanted: Sequence[str], dialect: Dialect, chunk_bytes: int
+) -> Iterator[pa.Table]:
+    """Read records without a header, whose columns are ``types`` in order, chunk by chunk."""
+    cutter = Cutter(dialect, chunk_bytes)
+    for chunk in cutter.feed(data) + cutter.end():
+        text = data[chunk.offset : chunk.offset + chunk.length]
+        origin = Origin("data.csv", chunk.offset, lambda end=chunk.offset: data.count(b"\n", 0, end))
+        yield read_chunk(text, dialect, list(types), types, wanted, traits=chunk.traits, origin=origin)
+
+
+def read_text(
+    data: bytes,
+    types: Mapping[str, str],
+    wanted: Sequence[str] | None = None,
+    *,
+    dialect: Dialect = COMMA,
+    chunk_bytes: int = 1 << 30,
+) -> pa.Table:
+    """Return the wanted columns (all by default) of records without a header."""
+    return pa.concat_tables(read_chunks(data, types, wanted or list(types), dialect, chunk_bytes))
+
+
+def count_text(data: bytes, types: Mapping[str, str], *, dialect: Dialect = COMMA, chunk_bytes: int = 1 << 30) -> int:
+    """Return how many records there are, from chunks of which no column is wanted."""
+    return sum(table.num_rows for table in read_chunks(data, types, [], dialect, chunk_bytes))
+
+
+class Judge:
+    """DuckDB's own opinion. Values are compared by their DuckDB spelling: Python has no words for some of them."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def cast(self, texts: Sequence[str | None], kind: str) -> list[str | None]:
+        """Return each text as ``kind``; REFUSED for one that DuckDB won't cast."""
+        given = pa.table({"i": range(len(texts)), "t": pa.array(texts, pa.string())})
+        self._connection.register("given", given)
+        refused = f"t IS NOT NULL AND try_cast(t AS {kind}) IS NULL"
+        spelled = f"CAST(try_cast(t AS {kind}) AS VARCHAR)"
+        sql = f"SELECT CASE WHEN {refused} THEN '{REFUSED}' ELSE {spelled} END FROM given ORDER BY i"
+        return [row[0] for row in self._connection.execute(sql).fetchall()]
+
+    def rows(self, table: pa.Table) -> list[tuple[str | None, ...]]:
+        """Return a table's rows as DuckDB spells them."""
+        self._connection.register("given", table)
+        return self._connection.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM given").fetchall()
+
+    def query(self, sql: str) -> list[tuple[str | None, ...]]:
+        """Return the rows of a query as DuckDB spells them."""
+        # In two steps: DuckDB would push the cast into read_csv, and give the file's own spelling.
+        return self.rows(self._connection.sql(sql).to_arrow_table())
+
+
+REFUSED = "(refused)"
