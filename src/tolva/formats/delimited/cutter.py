@@ -178,9 +178,9 @@ def cut_file(fd: int, dialect: Dialect, chunk_bytes: int, start: int, end: int) 
 
     InputError for a record longer than ``MAX_RECORD_BYTES``; OSError when reading fails.
     """
-    count = -(-(end - start) // chunk_bytes)
-    if count < 1:
+    if start >= end:
         return
+    count = -(-(end - start) // chunk_bytes)
     cutter = Cutter(dialect, -(-(end - start) // count), start=start)
     block = bytearray(_BLOCK_BYTES)
     view = memoryview(block)

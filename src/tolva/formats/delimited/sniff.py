@@ -41,6 +41,8 @@ def sniff(sample: bytes, *, complete: bool, hints: Hints) -> Sniffed:
         sample: the file's start.
         complete: the sample is all of it; else what follows its last whole record is left out.
         hints: what isn't to be found out.
+
+    UnicodeDecodeError when the header isn't UTF-8; other bytes that aren't are left to the reader to find.
     """
     text = sample if complete else sample[: sample.rfind(b"\n") + 1]
     dialect = _dialect(text, hints)
@@ -52,7 +54,8 @@ def sniff(sample: bytes, *, complete: bool, hints: Hints) -> Sniffed:
     types = [infer(column) for column in zip(*below, strict=True)] or [None] * width
     header = _is_header(rows[0], types if below else None) if hints.header is None else hints.header
     if header:
-        return Sniffed(replace(dialect, header=True), named([text.strip() for text in rows[0]]), tuple(types))
+        names = [field.decode().strip() for field in next(_records(text, dialect)).fields]
+        return Sniffed(replace(dialect, header=True), named(names), tuple(types))
     types = [infer(column) for column in zip(rows[0], *below, strict=True)]
     return Sniffed(replace(dialect, header=False), named([""] * width), tuple(types))
 

@@ -65,7 +65,10 @@ def _open_files(files: Sequence[tuple[str, Path]], hints: Hints) -> tuple[list[_
     for i, (name, path) in enumerate(files):
         size = _FIRST_SAMPLE_BYTES if dialect is None else _SAMPLE_BYTES if i in sampled else _HEADER_BYTES
         head = read_head(path, name, size)
-        found = sniff(head.sample, complete=head.complete, hints=hints)
+        try:
+            found = sniff(head.sample, complete=head.complete, hints=hints)
+        except UnicodeDecodeError:
+            raise InputError(f"{name}: its header is not UTF-8; convert the file to UTF-8", file=name) from None
         opened.append(_Opened(path, head, found.names, found.types))
         if found.names:
             _refuse_twins(found, name)
