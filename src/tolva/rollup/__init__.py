@@ -22,9 +22,10 @@ Why a kill at any instruction loses and doubles nothing. A step builds one part 
 
 Before move 2 is through, the journal doesn't know the hidden file: a restart deletes it, the inputs are all there.
 Afterwards the restart goes on: the hidden file is there exactly as long as move 3 is not done, whatever readers do with
-finished parts, and move 4 may be repeated at will. Move 4 of one step runs beside move 1 of the next, and ends before
-its move 2. The journal stays until END, so that numbers go on even when parts
-were taken away; it is removed with ``finished/``.
+finished parts, and move 4 may be repeated at will. The copy of the next part begins while the moves after this copy
+are still going on, but its journal is written when they are over.
+
+The journal stays until END, so that numbers go on even when parts were taken away; it is removed with ``finished/``.
 
 Locks are flocks on the folders themselves, which the kernel drops when a process dies: the aggregator holds the job's
 folder, every open stream shares ``streaming/``, and END needs the latter alone. They need a local file system on Linux.

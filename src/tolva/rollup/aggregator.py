@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from tolva import crash
-from tolva.errors import InputError, OutputError
+from tolva.errors import InputError
 from tolva.rollup import journal
 from tolva.rollup.copying import PartFile
+from tolva.rollup.ending import end_step, resume_step
 from tolva.rollup.finished import FinishedFile, FinishedFiles, Identity, best_fit
 from tolva.rollup.folder import Folder, storage_errors
 from tolva.rollup.journal import Step
@@ -46,7 +47,8 @@ class Outcome:
 class Aggregator:
     """Builds parts in a job's folder that the caller has locked, and goes on holding until this is closed.
 
-    The inputs of a part are deleted while the next part is being copied: that waits for the disk about as long.
+    A part is ended (synced, named, its inputs deleted) while the next one is being copied: that mostly waits for the
+    disk. So a part may get its name after its step, but before the next step's does, and before this is closed.
 
     Args:
         folder: the job's folder.
@@ -62,7 +64,7 @@ class Aggregator:
         self._left: list[FinishedFile] = []
         self._numbers: dict[str, int] | None = None
         self._background = ThreadPoolExecutor(1, thread_name_prefix="rollup")
-        self._deletion: Future[None] | None = None
+        self._ending: Future[None] | None = None
         self.check = check
 
     def __enter__(self) -> Self:
@@ -72,7 +74,7 @@ class Aggregator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._named_errors(), self._background:
-            self._wait_for_deletion()
+            self._wait_for_ending()
 
     def recover(self) -> int:
         """Finish or undo the step that a dead process left; return the bytes of the part that this made, or 0."""
@@ -104,8 +106,7 @@ class Aggregator:
         step = journal.read(self._folder)
         made = self._folder.stat(building(step.part)) if step else None
         if step:
-            self._publish(step)
-            self._delete_inputs(step)
+            resume_step(self._folder, self._rules.finished, step)
         for name in filter(is_building, self._folder.names()):
             crash.point("rollup.undo.before_unlink")
             self._folder.unlink(name)
@@ -128,7 +129,7 @@ class Aggregator:
         return Outcome(_room_bytes(chosen), len(left), _total_bytes(left), ended)
 
     def _find(self) -> list[FinishedFile]:
-        self._wait_for_deletion()
+        self._wait_for_ending()
         return self._files.find(self._folder, self.check)
 
     def _choose(self, files: Sequence[FinishedFile], *, ended: bool) -> list[FinishedFile]:
@@ -145,18 +146,21 @@ class Aggregator:
         series = series_of(self._rules.prefix, kind)
         number = numbers.get(series, 0) + 1
         part = part_name(self._rules.prefix, number, kind)
+        crash.point("rollup.part.before_create")
+        copy = PartFile(self._folder.open(building(part), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), self.check)
         try:
-            self._copy(chosen, building(part))
+            for file in chosen:
+                crash.point("rollup.part.before_copy")
+                self._copy(file, copy)
+            # The journal has room for one step.
+            self._wait_for_ending()
         except BaseException:
+            copy.close()
             self._folder.unlink(building(part))
             raise
         self._numbers = {**numbers, series: number}
         step = Step(part, tuple(file.identity for file in chosen), self._numbers)
-        # The journal has room for one step: the one before must be over.
-        self._wait_for_deletion()
-        journal.write(self._folder, step)
-        self._publish(step)
-        self._deletion = self._background.submit(self._delete_inputs, step)
+        self._ending = self._background.submit(end_step, self._folder, self._rules.finished, copy, step)
 
     def _last_numbers(self) -> dict[str, int]:
         """Return the last number of every series, by the journal and by the parts that are there."""
@@ -167,20 +171,7 @@ class Aggregator:
             numbers[series] = max(number, numbers.get(series, 0))
         return numbers
 
-    def _copy(self, chosen: Sequence[FinishedFile], name: str) -> None:
-        crash.point("rollup.part.before_create")
-        fd = self._folder.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            part = PartFile(fd, self.check)
-            for file in chosen:
-                crash.point("rollup.part.before_copy")
-                self._copy_one(file, part)
-            crash.point("rollup.part.before_sync")
-            part.sync()
-        finally:
-            os.close(fd)
-
-    def _copy_one(self, file: FinishedFile, part: PartFile) -> None:
+    def _copy(self, file: FinishedFile, part: PartFile) -> None:
         source = self._folder.open(f"{self._rules.finished}/{file.name}", os.O_RDONLY)
         try:
             whole = part.append_file(source, file.size_bytes)
@@ -197,33 +188,10 @@ class Aggregator:
             crash.point("rollup.part.before_newline")
             part.append(file.newline)
 
-    def _publish(self, step: Step) -> None:
-        """Give the part its name, if it hasn't got it yet."""
-        if self._folder.stat(building(step.part)):
-            if self._folder.stat(step.part):
-                place = str(self._folder.path / step.part)
-                raise OutputError(f"{place} is there already and isn't ours: move it away and run again.", file=place)
-            crash.point("rollup.part.before_rename")
-            self._folder.rename(building(step.part), step.part)
-        crash.point("rollup.part.before_folder_sync")
-        self._folder.sync()
-
-    def _delete_inputs(self, step: Step) -> None:
-        """Delete those inputs that are still there; a file that got the name of one since then stays."""
-        for identity in step.inputs:
-            path = f"{self._rules.finished}/{identity.name}"
-            stat = self._folder.stat(path)
-            if stat and Identity.of(identity.name, stat) == identity:
-                crash.point("rollup.input.before_unlink")
-                self._folder.unlink(path)
-        crash.point("rollup.input.before_folder_sync")
-        self._folder.sync(self._rules.finished)
-        crash.point("rollup.input.after_folder_sync")
-
-    def _wait_for_deletion(self) -> None:
-        if self._deletion is not None:
-            deletion, self._deletion = self._deletion, None
-            deletion.result()
+    def _wait_for_ending(self) -> None:
+        if self._ending is not None:
+            ending, self._ending = self._ending, None
+            ending.result()
 
     def _tidy(self) -> None:
         if others := self._files.others(self._folder):

@@ -46,6 +46,10 @@ class PartFile:
         """Make the file's bytes durable."""
         os.fsync(self._fd)
 
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._fd)
+
     def _advance(self, count: int) -> None:
         self._written_bytes += count
         if (pending := self._written_bytes - self._started_bytes) >= _WRITEBACK_BYTES:

@@ -57,7 +57,7 @@ class Rollup:
         UsageError: a name or number that can't be worked with.
     """
 
-    def __init__(  # noqa: PLR0917 - two folders' names in their natural order
+    def __init__(
         self,
         root: str | os.PathLike[str],
         job_id: str,
