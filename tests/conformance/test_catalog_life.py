@@ -88,6 +88,21 @@ def test_a_scan_without_inputs_starts_while_its_table_grows(catalog: Catalog, wo
     assert [stage.done for stage in catalog.progress("job").stages] == [2, 0, 0]
 
 
+def test_a_stage_isn_t_over_while_a_file_of_its_table_is_cut(catalog: Catalog, work_on: Callable[[Plan], Work]) -> None:
+    work = work_on(FILTER)
+    catalog.create_job(new_job())
+    catalog.set_plan("job", FILTER)
+    (file,) = catalog.add_files("job", [new_file("big")])
+    catalog.add_chunks(file.id, chunks_of(1), ended=False)
+    catalog.end_input("job")
+    run_to_end(catalog, work, catalog.admit())
+    assert catalog.progress("job").stages[0].ended is False
+
+    run_to_end(catalog, work, catalog.add_chunks(file.id, chunks_of(2), ended=True))
+
+    assert work.result(catalog.parts("job")) == work.expected({("big", "1.csv"): 2})
+
+
 def test_a_job_is_remembered_as_it_was_submitted(catalog: Catalog, clock: FakeClock) -> None:
     new = NewJob("a", "alice", "query", {"sql": "SELECT 'ü'"}, "d1", {"team": "finance"})
 
