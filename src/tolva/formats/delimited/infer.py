@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 
-_WHOLE = re.compile(r"\s*(-?(?:0|[1-9][0-9]*))\s*")
+_WHOLE = re.compile(r"\s*(-?)(0|[1-9][0-9]*)\s*")
 _REAL = re.compile(r"\s*(?:-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?[nN][aA][nN])")
 _DATE = r"([0-9]{4})(?P<sep>[-/])([0-9]{1,2})(?P=sep)([0-9]{1,2})"
 _TIME = r"(?:[01]?[0-9]|2[0-3]):(?:[0-5][0-9]|[0-5]?[0-9]:[0-5]?[0-9](?:\.[0-9]+)?)"
@@ -15,6 +15,7 @@ _TIME_OF_DAY = re.compile(rf"\s*{_TIME}\s*")
 _DAY = re.compile(rf"\s*{_DATE}\s*")
 _MOMENT = re.compile(rf"\s*{_DATE}[ T]{_TIME}{_ZONE}\s*")
 _BOOLEANS = frozenset(("true", "false", "t", "f", "yes", "no"))
+_MAX_DIGITS = 38
 _MIN_BIGINT, _MAX_BIGINT = -(2**63), 2**63 - 1
 
 
@@ -22,7 +23,7 @@ def infer(texts: Iterable[str]) -> str | None:
     """Return the narrowest type that all texts have; None when there is no text that isn't empty.
 
     A number with leading zeros is text, as codes are. A day in any order but year, month, day is text, as DuckDB's
-    CAST reads no other.
+    CAST reads no other. Whole numbers beyond BIGINT are DECIMAL(38,0), which DuckDB would call HUGEINT.
     """
     distinct = set(texts)
     distinct.discard("")
@@ -43,13 +44,19 @@ def _is_boolean(text: str) -> bool:
     return text.lower() in _BOOLEANS
 
 
+def _is_bigint(text: str) -> bool:
+    match = _WHOLE.fullmatch(text)
+    return match is not None and _MIN_BIGINT <= int(match[0]) <= _MAX_BIGINT
+
+
 def _is_whole(text: str) -> bool:
     match = _WHOLE.fullmatch(text)
-    return match is not None and _MIN_BIGINT <= int(match[1]) <= _MAX_BIGINT
+    return match is not None and len(match[2]) <= _MAX_DIGITS
 
 
 def _is_real(text: str) -> bool:
-    return _REAL.fullmatch(text) is not None
+    # A number too long for any whole type is an identifier, whose digits all matter.
+    return _REAL.fullmatch(text) is not None and (_is_whole(text) or not _WHOLE.fullmatch(text))
 
 
 def _is_time(text: str) -> bool:
@@ -81,11 +88,17 @@ def _exists(match: re.Match[str]) -> bool:
 
 _CANDIDATES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("BOOLEAN", _is_boolean),
-    ("BIGINT", _is_whole),
+    ("BIGINT", _is_bigint),
+    ("DECIMAL(38,0)", _is_whole),
     ("DOUBLE", _is_real),
     ("TIME", _is_time),
     ("DATE", _is_date),
     ("TIMESTAMP", _is_moment),
     ("TIMESTAMP WITH TIME ZONE", _is_zoned_moment),
 )
-_WIDER = (("DOUBLE", "BIGINT"), ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP"))
+_WIDER = (
+    ("DECIMAL(38,0)", "BIGINT"),
+    ("DOUBLE", "BIGINT"),
+    ("DOUBLE", "DECIMAL(38,0)"),
+    ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP"),
+)

@@ -67,11 +67,15 @@ def named(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_header(first: Sequence[str], below: Sequence[str | None] | None) -> bool:
-    """Whether the first record holds names: it isn't like those below it, of these types, or all of them are text."""
+    """Whether the first record holds names: it isn't like those below it, or all are text and none is there twice."""
     if below is None:
-        return all(infer((text,)) in (None, "VARCHAR") for text in first)
+        below = [infer((text,)) for text in first]
+        return set(below) <= {None, "VARCHAR"}
     telling = [(text, kind) for text, kind in zip(first, below, strict=True) if kind not in (None, "VARCHAR")]
-    return not telling or any(merge(infer((text,)), kind) != kind for text, kind in telling)
+    if telling:
+        return any(merge(infer((text,)), kind) != kind for text, kind in telling)
+    names = [text for text in first if text]
+    return 0 < len(names) == len(set(names))
 
 
 def _dialect(text: bytes, hints: Hints) -> Dialect:
