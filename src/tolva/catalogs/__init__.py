@@ -1,1 +1,6 @@
-"""Catalog adapters over one SQL schema; ``config`` alone names them."""
+"""Catalog adapters over one SQL schema; ``config`` alone names them.
+
+``schema`` has the tables and ``migrate`` brings a database to them; ``sql`` is the door, where each method is one
+transaction; behind it are the statements by subject: ``jobs``, ``admission``, ``inputs``, ``barriers``, ``claims``,
+``committing``, ``reconciling`` and ``reports``. An adapter (``sqlite``) adds what its database does differently.
+"""
