@@ -64,7 +64,9 @@ def test_a_killed_process_leaves_what_it_committed_and_a_second_one_finishes(
     for method in ("create_job", "set_plan", "add_chunks", "end_input", "claim", "commit", "release", "cancel"):
         assert {f"catalog.{method}.before", f"catalog.{method}.after"} <= points
 
-    for number, ((point, hit), expected) in enumerate(states.items()):
+    # The first and the last time at each point: those between meet nothing new.
+    chosen = [(point, hit) for point, hit in states if hit == 1 or (point, hit + 1) not in states]
+    for number, (point, hit) in enumerate(chosen):
         where = Place(place.adapter, place.where / str(number))
         folder = Path(where.where / "work")
         folder.mkdir(parents=True)
@@ -74,7 +76,7 @@ def test_a_killed_process_leaves_what_it_committed_and_a_second_one_finishes(
         assert victim.exitcode == -signal.SIGKILL, (point, hit)
 
         catalog = where.open(clock=FakeClock())
-        assert seen(catalog) == expected, (point, hit)
+        assert seen(catalog) == states[point, hit], (point, hit)
         if point.endswith("after"):  # what is there before a COMMIT is what was there after the last
             work = Work(PLAN, folder)
             life(catalog, work)
