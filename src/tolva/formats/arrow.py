@@ -1,13 +1,10 @@
-"""DuckDB's types as Arrow types, and back."""
+"""DuckDB's types as Arrow types."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import pyarrow as pa
 
 from tolva.formats.types import decimal_size
-from tolva.plan import Column
 
 _ARROW = {
     "BOOLEAN": pa.bool_(),
@@ -33,20 +30,13 @@ _ARROW = {
     "UUID": pa.uuid(),
     "INTERVAL": pa.month_day_nano_interval(),
 }
-_DUCKDB = {arrow: name for name, arrow in _ARROW.items()}
+_MAX_DECIMAL64_PRECISION = 18
 
 
 def arrow_type(name: str) -> pa.DataType:
     """Return the Arrow type of a canonical type's values; KeyError for another word."""
     decimal = decimal_size(name)
-    return pa.decimal128(*decimal) if decimal else _ARROW[name]
-
-
-def duckdb_type(arrow: pa.DataType) -> str:
-    """Return the canonical type whose values ``arrow`` holds; KeyError when there is none."""
-    return f"DECIMAL({arrow.precision},{arrow.scale})" if pa.types.is_decimal128(arrow) else _DUCKDB[arrow]
-
-
-def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the schema of a table with these columns."""
-    return pa.schema([(column.name, arrow_type(column.type)) for column in columns])
+    if decimal is None:
+        return _ARROW[name]
+    # DuckDB, too, keeps decimals of up to 18 digits in 64 bits.
+    return pa.decimal64(*decimal) if decimal[0] <= _MAX_DECIMAL64_PRECISION else pa.decimal128(*decimal)

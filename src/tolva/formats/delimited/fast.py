@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from pyarrow import csv
 
 from tolva.formats.arrow import arrow_type
 from tolva.formats.delimited.counting import has_lone_return, has_pair
+from tolva.formats.delimited.decimals import by_float, from_floats
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.types import decimal_size
 
@@ -30,6 +31,35 @@ def read(
     """
     if not data:
         return pa.table({name: pa.array([], _column_type(kind)) for name, kind in types.items()})
+    floats = {name: size for name, kind in types.items() if (size := decimal_size(kind)) and by_float(*size)}
+    table = _read(data, dialect, header, types, traits, floats)
+    if table is not None and floats:
+        table = _with_decimals(table, floats)
+        if table is None:
+            table = _read(data, dialect, header, types, traits, {})
+    return (
+        table if table is None else table.cast(pa.schema([(name, _column_type(kind)) for name, kind in types.items()]))
+    )
+
+
+def _with_decimals(table: pa.Table, sizes: Mapping[str, tuple[int, int]]) -> pa.Table | None:
+    for name, size in sizes.items():
+        decimals = from_floats(table[name], *size)
+        if decimals is None:
+            return None
+        table = table.set_column(table.column_names.index(name), name, decimals)
+    return table
+
+
+def _read(
+    data: bytes,
+    dialect: Dialect,
+    header: Sequence[str],
+    types: Mapping[str, str],
+    traits: Mapping[str, bool],
+    floats: Collection[str],
+) -> pa.Table | None:
+    """Read as ``read`` does, but the columns in ``floats`` as DOUBLE."""
     # To pyarrow a lone CR ends a record; here it is text or a fault.
     if traits.get("odd") or (data.find(b"\r") >= 0 and has_lone_return(data)):
         return None
@@ -53,7 +83,9 @@ def read(
                 ignore_empty_lines=len(header) > 1,
             ),
             convert_options=csv.ConvertOptions(
-                column_types={name: _column_type(kind) for name, kind in types.items()},
+                column_types={
+                    name: pa.float64() if name in floats else _parsed_type(kind) for name, kind in types.items()
+                },
                 include_columns=list(types),
                 null_values=[""],
                 strings_can_be_null=True,
@@ -63,7 +95,8 @@ def read(
         )
     except pa.ArrowInvalid:
         return None
-    return table if all(_trusted(table[name], kind, data) for name, kind in types.items()) else None
+    exact = {name: kind for name, kind in types.items() if name not in floats}
+    return table if all(_trusted(table[name], kind, data) for name, kind in exact.items()) else None
 
 
 def is_direct(kind: str) -> bool:
@@ -73,6 +106,12 @@ def is_direct(kind: str) -> bool:
         # Beyond this pyarrow multiplies past 128 bits, unnoticed.
         return sum(decimal) <= _MAX_PRECISION
     return kind not in ("BLOB", "TIMESTAMP WITH TIME ZONE", "UUID", "INTERVAL")
+
+
+def _parsed_type(kind: str) -> pa.DataType:
+    # pyarrow.csv knows decimals of 128 bits only.
+    decimal = decimal_size(kind)
+    return pa.decimal128(*decimal) if decimal and is_direct(kind) else _column_type(kind)
 
 
 def _column_type(kind: str) -> pa.DataType:
