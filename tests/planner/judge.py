@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Judge:
         self.engine.close()
         self.duckdb.close()
 
-    @property
+    @cached_property
     def tables(self) -> dict[str, TableInfo]:
         names = [row[0] for row in self.duckdb.execute("SHOW TABLES").fetchall()]
         return {
@@ -63,31 +64,32 @@ class Judge:
             for name in names
         }
 
-    def chunks(self, how: How) -> dict[str, list[pa.Table]]:
-        """Cut every table into ``how.chunks`` pieces at random places; some may be empty."""
-        chance = random.Random(how.seed)  # noqa: S311 - not for secrets
-        return {
-            name: _cut(self.duckdb.sql(f"FROM {name}").to_arrow_table(), how.chunks, chance) for name in self.tables
-        }
+    @cached_property
+    def rows(self) -> dict[str, pa.Table]:
+        return {name: self.duckdb.sql(f"FROM {name}").to_arrow_table() for name in self.tables}
 
     def plan(self, sql: str, how: How, form: Format = Format.PARQUET) -> Plan:
         queries = {"q": Query(sql, form)}
         return plan(queries, self.tables, partitions=how.partitions, broadcast_bytes=how.broadcast_bytes)
 
-    def answer(self, sql: str, how: How, form: Format = Format.PARQUET) -> list[pa.RecordBatch]:
-        made = self.plan(sql, how, form)
+    def run(self, made: Plan, how: How) -> list[pa.RecordBatch]:
+        """Answer by the plan, over every table cut into ``how.chunks`` pieces at random places, some maybe empty."""
+        chance = random.Random(how.seed)  # noqa: S311 - not for secrets
+        chunks = {name: _cut(table, how.chunks, chance) for name, table in self.rows.items()}
         # Plans are kept as JSON between the one who makes them and the one who runs them.
-        made = Plan.from_json(made.to_json())
-        return run_plan(made, self.chunks(how), self.engine, reduce_task_bytes=how.reduce_task_bytes)["q"]
+        kept = Plan.from_json(made.to_json())
+        return run_plan(kept, chunks, self.engine, reduce_task_bytes=how.reduce_task_bytes)["q"]
 
-    def check(self, sql: str, how: How) -> None:
+    def check(self, sql: str, how: How) -> Plan:
         """Assert that tolva's answer is DuckDB's: names, types, rows, and their order where ORDER BY fixes it."""
+        made = self.plan(sql, how)
         asked = self.duckdb.sql(f"SELECT * FROM ({sql}\n)")
         expected = asked.to_arrow_table()
-        batches = self.answer(sql, how)
+        batches = self.run(made, how)
         got = pa.Table.from_batches(batches) if batches else expected.schema.empty_table()
         assert [(f.name, f.type) for f in got.schema] == [(f.name, f.type) for f in expected.schema], sql
         assert_same_rows(_rows(got), _rows(expected), ordered=is_ordered(sql), what=f"{sql}\n{how}")
+        return made
 
     def written(self, sql: str, form: Format) -> bytes:
         """Return the bytes that DuckDB's own COPY writes, without a header."""

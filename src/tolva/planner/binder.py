@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 
 from tolva.plan import Column
 from tolva.planner.sql import quoted
 
+Json: TypeAlias = dict[str, Any]
+
+_REFUSED = frozenset({"parser", "binder", "catalog", "syntax"})
 _SETTINGS = (
     "threads=1",
     "memory_limit='512MB'",
@@ -21,6 +24,32 @@ _SETTINGS = (
     "enable_external_access=false",
     "lock_configuration=true",
 )
+
+
+class Refusal(Exception):  # noqa: N818 - what DuckDB refused, before it is an error somebody sees
+    """DuckDB's complaint about a query: its words, and the place they are about, in bytes.
+
+    ``missing`` is the name of what isn't there, ``kind`` what it should be (column, table, scalar function...), and
+    ``candidates`` are names that DuckDB suggests instead.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        length: int = 1,
+        missing: str | None = None,
+        kind: str = "",
+        candidates: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.length = length
+        self.missing = missing
+        self.kind = kind
+        self.candidates = candidates
 
 
 class Binder:
@@ -44,27 +73,38 @@ class Binder:
         """Forget a relation."""
         self._connection.execute(f"DROP TABLE {quoted(name)}")
 
-    def statements(self, sql: str) -> list[tuple[str, str]]:
-        """Return (type, text) of each statement in ``sql``. duckdb.Error if it isn't SQL."""
-        return [(s.type.name, s.query) for s in self._connection.extract_statements(sql)]
+    def statements(self, sql: str) -> list[str]:
+        """Return the kind of each statement in ``sql``. Refusal if it isn't SQL."""
+        try:
+            return [s.type.name for s in self._connection.extract_statements(sql)]
+        except duckdb.Error as error:
+            self.bind(sql)
+            raise Refusal(_first_words(error)) from None
 
     def describe(self, sql: str) -> tuple[Column, ...]:
-        """Return the names and types of a SELECT's columns. duckdb.Error if it can't be bound."""
-        rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
+        """Return the names and types of a SELECT's columns. Refusal if it can't be bound."""
+        try:
+            rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
+        except duckdb.Error as error:
+            raise Refusal(_first_words(error)) from None
         return tuple(Column(row[0], row[1]) for row in rows)
 
     def tables_of(self, sql: str) -> frozenset[str]:
         """Return the names, in lower case, of the tables that a SELECT mentions."""
         return frozenset(name.lower() for name in self._connection.get_table_names(sql))
 
-    def logical_plan(self, sql: str) -> dict[str, Any] | None:
-        """Return the bound plan of a SELECT, before any optimizing; None when DuckDB can't tell."""
-        text = self._one("SELECT json_serialize_plan(?::VARCHAR, optimize := false)", sql)
-        answer = json.loads(text)
-        if answer["error"] or len(answer["plans"]) != 1:
+    def bind(self, sql: str) -> Json | None:
+        """Return the bound plan of a SELECT, before any optimizing; None when DuckDB can't tell.
+
+        Refusal if it can't be bound.
+        """
+        answer = json.loads(self._one("SELECT json_serialize_plan(?::VARCHAR, optimize := false)", sql))
+        if answer["error"]:
+            if answer["error_type"] in _REFUSED:
+                raise _refusal(answer)
             return None
-        plan: dict[str, Any] = answer["plans"][0]
-        return plan
+        plans: list[Json] = answer["plans"]
+        return plans[0] if len(plans) == 1 else None
 
     def syntax(self, sql: str) -> str | None:
         """Return the syntax tree of a SELECT as JSON text; None when DuckDB can't tell."""
@@ -79,3 +119,23 @@ class Binder:
     def _one(self, question: str, sql: str) -> str:
         row = self._connection.execute(question, [sql]).fetchone()
         return str(row[0]) if row else ""
+
+
+def _refusal(answer: Json) -> Refusal:
+    place = [int(number) for number in answer["location"].strip("[]").split(",")] if answer.get("location") else None
+    kind = {"COLUMN_NOT_FOUND": "column", "MISSING_ENTRY": answer.get("type", "").lower()}.get(
+        answer.get("error_subtype", ""), ""
+    )
+    return Refusal(
+        answer["error_message"],
+        offset=place[0] if place else None,
+        length=place[1] if place else 1,
+        missing=answer.get("name") if kind else None,
+        kind=kind,
+        candidates=tuple(c for c in answer.get("candidates", "").split(",") if c) if kind else (),
+    )
+
+
+def _first_words(error: duckdb.Error) -> str:
+    """Return what DuckDB said, without the kind of error in front and the copy of the query behind."""
+    return str(error).split("\n\nLINE ")[0].partition("Error: ")[2] or str(error)

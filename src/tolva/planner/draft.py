@@ -9,7 +9,7 @@ from typing import TypeAlias
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
 from tolva.planner.algebra import Ref
 from tolva.planner.encode import line
-from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, item
+from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, grouped_bytes, item
 from tolva.planner.names import Names
 from tolva.planner.sql import expression, quoted
 
@@ -104,10 +104,11 @@ class Draft:
         """
         names = [c.name for c, _ in keys]
         columns = tuple(c for c, _ in (*keys, *made))
+        size = grouped_bytes(flow, keys)
         note = f"partial groups by {', '.join(names)}" if names else "one partial row for each task"
         if len(flow.branches) > 1:
             parts = tuple(b.grouped(keys, made).noting(note) for b in flow.branches)
-            return self.exchange(Flow(parts, columns, None, flow.bytes // 4), names, "groups combined")
+            return self.exchange(Flow(parts, columns, None, size), names, "groups combined")
         (branch,) = flow.branches
         spread = self._spreads(flow, names)
         to = f"to hash partitions by {', '.join(names)}" if spread else ""
@@ -118,7 +119,7 @@ class Draft:
             outputs={c.name: Ref(there, c.type) for c, there in zip(columns, columns_there, strict=True)},
             notes=("groups combined",),
         )
-        return Flow((moved,), columns, frozenset(names) if spread else ONE_TASK, flow.bytes // 4)
+        return Flow((moved,), columns, frozenset(names) if spread else ONE_TASK, size)
 
     def gather(self, flow: Flow, why: str) -> Flow:
         """Return the flow after all of its rows moved into one task, in the order of the tasks they were in."""

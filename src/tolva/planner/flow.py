@@ -15,9 +15,14 @@ from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, map_refs, refs
 from tolva.planner.sql import conjunction, expression, quoted, readable
 
+ROW_BYTES = 100
+"""A guess of how large one row is."""
+
 ONE_TASK: frozenset[str] = frozenset()
 """``Flow.together`` of a flow whose rows are all in one task."""
 
+
+_GROUPING_SHRINKS_BY = 4
 
 Named: TypeAlias = tuple[Column, Expr]
 """An expression over a flow's columns, and the column it becomes."""
@@ -166,6 +171,11 @@ class Flow:
     def noting(self, *notes: str) -> Flow:
         """Return the flow with notes for people on what was decided."""
         return replace(self, branches=tuple(b.noting(*notes) for b in self.branches))
+
+
+def grouped_bytes(flow: Flow, keys: Sequence[object]) -> int:
+    """Guess how large the flow is once it is grouped by ``keys``."""
+    return flow.bytes // _GROUPING_SHRINKS_BY if keys else ROW_BYTES
 
 
 def group_by(count: int) -> str:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import duckdb
-
 from tolva.plan import Column, Input, Reads, Result
 from tolva.planner.algebra import Ref
-from tolva.planner.binder import Binder
+from tolva.planner.binder import Binder, Refusal
 from tolva.planner.draft import Draft
 from tolva.planner.encode import line
 from tolva.planner.expressions import NO_COLUMN
@@ -23,9 +21,10 @@ from tolva.planner.sql import quoted
 Tables = dict[str, tuple[Column, ...]]
 
 
-def gather(draft: Draft, binder: Binder, tables: Tables, sql: str, result: Result, *, why: str) -> None:
-    """End the query with a task that runs ``sql`` itself over all rows of the tables it names."""
-    plan = binder.logical_plan(sql)
+def gather(
+    draft: Draft, binder: Binder, tables: Tables, sql: str, plan: dict[str, Any] | None, result: Result, *, why: str
+) -> None:
+    """End the query with a task that runs ``sql``, bound as ``plan``, itself over all rows of the tables it names."""
     used = _used(plan, tables) if plan else _all_columns(binder, tables, sql)
     if plan and not _suffices(binder, tables, used, sql, plan):
         used = {name: tables[name] for name in used}
@@ -64,8 +63,8 @@ def _suffices(binder: Binder, tables: Tables, used: Tables, sql: str, plan: dict
     try:
         for name, columns in used.items():
             binder.create(name, columns)
-        again = binder.logical_plan(sql)
-    except duckdb.Error:
+        again = binder.bind(sql)
+    except Refusal:
         return False
     finally:
         for name in used:

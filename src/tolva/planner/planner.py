@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import duckdb
-
-from tolva.plan import Column, Format, Plan, Result
+from tolva.plan import Format, Plan, Result
 from tolva.planner import Query, TableInfo
 from tolva.planner.algebra import UnsupportedError
-from tolva.planner.binder import Binder
+from tolva.planner.binder import Binder, Refusal
 from tolva.planner.draft import Draft
-from tolva.planner.gate import harmless, one_select
+from tolva.planner.gate import one_select, only_own_tables
 from tolva.planner.gather import gather
 from tolva.planner.names import Names
 from tolva.planner.operators import decode
@@ -43,30 +42,25 @@ class Planner:
         return self._draft.plan(queries)
 
     def _one(self, name: str, query: Query) -> None:
-        sql = one_select(self._binder, name, query.sql)
-        harmless(self._binder, name, sql)
-        lines = query.format is not Format.PARQUET
-        result = Result(name, query.format, self._described(name, sql), lines=lines)
+        try:
+            sql = one_select(self._binder, name, query.sql, self._tables)
+            bound = self._binder.bind(sql)
+            # As a subquery, so that equal names are told apart the way DuckDB does it when it writes files.
+            columns = self._binder.describe(f"SELECT * FROM ({sql}\n)")
+        except Refusal as refusal:
+            raise query_error(name, query.sql, refusal, self._tables) from None
+        if bound is not None:
+            only_own_tables(name, bound)
+        result = Result(name, query.format, columns, lines=query.format is not Format.PARQUET)
         self._draft.query = name
         mark = self._draft.mark()
         try:
-            self._spread(sql, result)
+            self._spread(bound, result)
         except UnsupportedError as reason:
             self._draft.restore(mark)
-            gather(self._draft, self._binder, self._tables, sql, result, why=str(reason))
+            gather(self._draft, self._binder, self._tables, sql, bound, result, why=str(reason))
 
-    def _described(self, name: str, sql: str) -> tuple[Column, ...]:
-        # As a subquery, so that equal names are told apart the way DuckDB does it when it writes files.
-        for text in (f"SELECT * FROM ({sql}\n)", sql):
-            try:
-                return self._binder.describe(text)
-            except duckdb.Error as error:
-                refused = error
-        known = [*self._tables, *(c.name for columns in self._tables.values() for c in columns)]
-        raise query_error(name, sql, refused, known)
-
-    def _spread(self, sql: str, result: Result) -> None:
-        bound = self._binder.logical_plan(sql)
+    def _spread(self, bound: dict[str, Any] | None, result: Result) -> None:
         if bound is None:
             raise UnsupportedError("a shape that DuckDB can't describe")
         symbols = Names()

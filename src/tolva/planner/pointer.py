@@ -4,50 +4,64 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
-
-import duckdb
+from collections.abc import Iterable, Mapping, Sequence
 
 from tolva.errors import QueryError
+from tolva.plan import Column
+from tolva.planner.binder import Refusal
 
-_PLACE = re.compile(r"LINE (\d+): (.*)\n( *)\^", re.MULTILINE)
-_KIND = re.compile(r"^(?:\w+ ){1,3}Error: ")
-_MISSING = re.compile(r'(?:Referenced column|Referenced table|Table with name|column) "?([^"\s]+)"?')
-_ADVICE = re.compile(r"\n(?:Did you mean|Candidate bindings).*", re.DOTALL)
+_ADVICE = re.compile(r"\s*\n\s*(?:Did you mean|Candidate bindings|Candidate functions)\b.*", re.DOTALL)
+_NO_SUCH_COLUMN = re.compile(r'does not have a column named "([^"]+)"')
+_NEAREST_MAX = 3
+_LIKENESS = 0.6
 
 
-def query_error(query: str, sql: str, error: duckdb.Error, known: Iterable[str] = ()) -> QueryError:
-    """Return DuckDB's complaint as a QueryError with the place under a caret and the nearest of the ``known`` names."""
-    text = str(error)
-    place = _PLACE.search(text)
-    said = _KIND.sub("", text.split("\n\nLINE ", maxsplit=1)[0]).strip()
-    missing = _MISSING.search(said)
-    nearest = _nearest(missing.group(1), known) if missing else []
-    if nearest:
-        said = _ADVICE.sub("", said) + f"\nDid you mean {' or '.join(nearest)}?"
-    lines = [f"Query {query!r}: {said}"]
+def query_error(query: str, sql: str, refusal: Refusal, tables: Mapping[str, Sequence[Column]]) -> QueryError:
+    """Return DuckDB's refusal as a QueryError: its words, the nearest names there are, and the place under carets.
+
+    Args:
+        query: the query's name.
+        sql: its text, as the user wrote it.
+        refusal: what DuckDB said.
+        tables: what could have been meant.
+    """
+    lines = [f"Query {query!r}: {_ADVICE.sub('', refusal.message)}"]
+    lines += _suggestion(refusal, tables)
     data: dict[str, object] = {"query": query}
-    if place:
-        number, column = _position(sql, place)
-        source = sql.splitlines()[number - 1] if number <= len(sql.splitlines()) else place.group(2)
-        lines += [f"  line {number}: {source}", " " * (len(f"  line {number}: ") + column - 1) + "^"]
+    if refusal.offset is not None:
+        number, column, text, marked = _place(sql, refusal.offset, refusal.length)
+        head = f"  line {number}: "
+        lines += [f"{head}{text}", " " * (len(head) + column - 1) + "^" * marked]
         data |= {"line": number, "column": column}
     return QueryError("\n".join(lines), **data)
 
 
-def _position(sql: str, place: re.Match[str]) -> tuple[int, int]:
-    """Return (line, column) in the user's text, both from 1. DuckDB may show only a piece of a long line."""
-    number = int(place.group(1))
-    indent = len(place.group(3)) - len(f"LINE {number}: ")
-    shown, lines = place.group(2), sql.splitlines()
-    if number <= len(lines) and shown.startswith("..."):
-        piece = shown.removeprefix("...").removesuffix("...")
-        start = lines[number - 1].find(piece)
-        if start >= 0:
-            return number, start + indent - 3 + 1
-    return number, indent + 1
+def _suggestion(refusal: Refusal, tables: Mapping[str, Sequence[Column]]) -> list[str]:
+    missing, kind = refusal.missing, refusal.kind
+    of_table = _NO_SUCH_COLUMN.search(refusal.message)
+    if of_table:
+        missing, kind = of_table.group(1), "column"
+    if missing is None:
+        return []
+    names = [c.name for columns in tables.values() for c in columns]
+    known = {"table": list(tables), "column": [*refusal.candidates, *names]}.get(kind, list(refusal.candidates))
+    nearest = _nearest(missing, known)
+    if not nearest and kind == "table":
+        return [f"The tables are {', '.join(sorted(tables))}." if tables else "There are no tables."]
+    nearest = nearest or list(refusal.candidates[:_NEAREST_MAX])
+    return [f"Did you mean {' or '.join(nearest)}?"] if nearest else []
+
+
+def _place(sql: str, offset: int, length: int) -> tuple[int, int, str, int]:
+    """Return (line from 1, column from 1, the line's text, how many characters of it are meant) of a byte offset."""
+    before = sql.encode()[:offset].decode(errors="ignore")
+    meant = sql.encode()[offset : offset + length].decode(errors="ignore")
+    number, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    text = sql.split("\n")[number - 1]
+    return number, column, text, max(1, min(len(meant), len(text) - column + 1))
 
 
 def _nearest(missing: str, known: Iterable[str]) -> list[str]:
     spelled = {name.lower(): name for name in known}
-    return [spelled[n] for n in difflib.get_close_matches(missing.lower(), spelled, n=3, cutoff=0.6)]
+    found = difflib.get_close_matches(missing.lower(), spelled, n=_NEAREST_MAX, cutoff=_LIKENESS)
+    return [spelled[name] for name in found]

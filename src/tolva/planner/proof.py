@@ -12,11 +12,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-import duckdb
-
 from tolva.plan import Column
 from tolva.planner.algebra import Constant, Expr, Ref, UnsupportedError
-from tolva.planner.binder import Binder
+from tolva.planner.binder import Binder, Refusal
 from tolva.planner.plainer import PLAINER
 from tolva.planner.sql import expression, quoted
 
@@ -64,8 +62,8 @@ def _bound(binder: Binder, texts: list[str], columns: Sequence[Column], operator
     row = ", ".join(f"CAST(NULL AS {c.type}) AS {quoted(c.name or '#')}" for c in columns) or "NULL"
     listed = ", ".join(f"{text} AS c{number}" for number, text in enumerate(texts))
     try:
-        plan = binder.logical_plan(f"SELECT {listed} FROM (SELECT {row}) AS r")
-    except duckdb.Error:
+        plan = binder.bind(f"SELECT {listed} FROM (SELECT {row}) AS r")
+    except Refusal:
         return None
     while plan is not None and plan["type"] != f"LOGICAL_{operator}":
         plan = plan["children"][0] if plan["children"] else None

@@ -16,6 +16,7 @@ from tolva.planner.algebra import (
     Aggregate,
     Call,
     Condition,
+    Constant,
     Cte,
     Distinct,
     Expr,
@@ -187,8 +188,9 @@ def _(node: Cte, predicates: Predicates) -> Node:
 
 @_push.register
 def _(node: Join, predicates: Predicates) -> Node:
-    if node.mark:
-        node, predicates = _tested(node, predicates)
+    tested = _tested(node, predicates)
+    if tested is not None:
+        return tested
     to_left, rest = _divided(predicates, symbols(node.left)) if node.kind in _FILTERS_LEFT else ((), predicates)
     to_right, rest = _divided(rest, symbols(node.right)) if node.kind in _FILTERS_RIGHT else ((), rest)
     if node.kind == "inner":
@@ -206,23 +208,27 @@ _FILTERS_LEFT = frozenset({"inner", "left", "semi", "anti", "mark", "single"})
 _FILTERS_RIGHT = frozenset({"inner", "right"})
 
 
-def _tested(node: Join, predicates: Predicates) -> tuple[Join, Predicates]:
+def _tested(node: Join, predicates: Predicates) -> Node | None:
     """Return a marked join whose mark must be true as a semi join, and one whose mark must be false as an anti join.
 
-    A mark that may be NULL (``NOT IN``) stays. The mark is a column that only the test above the join can see.
+    None for any other join, and when the mark may be NULL (``NOT IN``). Whoever uses the mark gets what it must be.
     """
-    mark = node.mark.name if node.mark else ""
-    wanted = [p for p in predicates if mark in refs(p)]
-    if len(wanted) != 1:
-        return node, predicates
-    rest = tuple(p for p in predicates if p is not wanted[0])
-    columns = tuple(c for c in node.columns if c.name != mark)
+    mark = node.mark
+    wanted = [p for p in predicates if mark and mark.name in refs(p)]
+    if mark is None or len(wanted) != 1:
+        return None
     match wanted[0]:
         case Ref():
-            return replace(node, kind="semi", mark=None, columns=columns), rest
+            kind, value = "semi", Constant("TRUE", "BOOLEAN")
         case Call("NOT", (Ref(),)) if not node.others and all(c.comparison == _NULL_SAFE for c in node.conditions):
-            return replace(node, kind="anti", mark=None, columns=columns), rest
-    return node, predicates
+            kind, value = "anti", Constant("FALSE", "BOOLEAN")
+        case _:
+            return None
+    columns = tuple(c for c in node.columns if c is not mark)
+    joined = _push(
+        replace(node, kind=kind, mark=None, columns=columns), tuple(p for p in predicates if p is not wanted[0])
+    )
+    return Project(joined, (*(Ref(c.name, c.type) for c in columns), value), (*columns, mark))
 
 
 def _with_conditions(node: Join, predicates: Predicates) -> Join:

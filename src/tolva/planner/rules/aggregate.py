@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tolva.plan import Column
 from tolva.planner.algebra import Aggregate, AggregateCall, Expr, Node, Ref, UnsupportedError, refs
-from tolva.planner.flow import Flow, Named
+from tolva.planner.flow import Flow, Named, grouped_bytes
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.rules.partials import split
 
@@ -56,7 +56,7 @@ def aggregated(flow: Flow, keys: Sequence[tuple[Column, Expr]], made: Sequence[t
     together = flow.together
     if together is not None:
         together = frozenset(kept[k] for k in together) if together <= kept.keys() else None
-    return Flow(tuple(b.grouped(keys, made) for b in flow.branches), columns, together, flow.bytes // 4)
+    return Flow(tuple(b.grouped(keys, made) for b in flow.branches), columns, together, grouped_bytes(flow, keys))
 
 
 class Steps:

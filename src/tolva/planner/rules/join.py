@@ -9,7 +9,7 @@ from tolva.plan import Column
 from tolva.planner.algebra import Expr, Join, Node, Ref
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Site
 from tolva.planner.planning import Needed, Planning
-from tolva.planner.rules.joining import KEEPS_LEFT_ONLY, join_source, sides_needed
+from tolva.planner.rules.joining import KEEPS_LEFT_ONLY, describe, join_source, sides_needed
 
 _HASHABLE = frozenset({"=", "IS NOT DISTINCT FROM"})
 _RIGHT_MAY_BE_SENT = frozenset({"inner", "left", "semi", "anti", "mark"})
@@ -27,21 +27,21 @@ def join(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     left, right = planning.flow(node.left, for_left), planning.flow(node.right, for_right)
     if left.in_one_task and right.in_one_task:
         return _side_by_side(node, left, right, ONE_TASK)
-    small = _small_side(node, left, right, planning.broadcast_bytes)
+    keys = [c for c in node.conditions if c.comparison in _HASHABLE]
+    small = _small_side(node, left, right, planning.broadcast_bytes, keyed=bool(keys))
     if small is right:
         return _broadcast(node, left, right, planning, small_is_right=True)
     if small is left:
         return _broadcast(node, right, left, planning, small_is_right=False)
-    keys = [c for c in node.conditions if c.comparison in _HASHABLE]
     if keys and node.kind != "mark":
         return _partitioned(node, left, right, planning)
-    why = f"a {node.kind} join without equality keys: gathered"
+    why = f"{describe(node)}, without equal keys: one task"
     return _side_by_side(node, planning.draft.gather(left, why), planning.draft.gather(right, why), ONE_TASK)
 
 
-def _small_side(node: Join, left: Flow, right: Flow, broadcast_bytes: int) -> Flow | None:
+def _small_side(node: Join, left: Flow, right: Flow, broadcast_bytes: int, *, keyed: bool) -> Flow | None:
     sides = [s for s, kinds in ((right, _RIGHT_MAY_BE_SENT), (left, _LEFT_MAY_BE_SENT)) if node.kind in kinds]
-    fitting = [s for s in sides if s.bytes <= broadcast_bytes]
+    fitting = [s for s in sides if s.bytes <= broadcast_bytes or (s.in_one_task and not keyed)]
     return min(fitting, key=lambda s: s.bytes) if fitting else None
 
 
@@ -61,7 +61,7 @@ def _broadcast(node: Join, big: Flow, small: Flow, planning: Planning, *, small_
                 where=(),
                 reads=branch.table_columns,
                 bare=False,
-            ).noting("the small side of a join is read by every task")
+            ).noting(f"{describe(node)}; every task reads the small side")
         )
     columns = _columns(node, big, small) if small_is_right else _columns(node, small, big)
     return Flow(tuple(branches), columns, big.together, big.bytes)
@@ -71,7 +71,7 @@ def _partitioned(node: Join, left: Flow, right: Flow, planning: Planning) -> Flo
     conditions = [c for c in node.conditions if c.comparison in _HASHABLE]
     left, left_keys = _with_keys(left, [c.left for c in conditions], planning)
     right, right_keys = _with_keys(right, [c.right for c in conditions], planning)
-    why = "both sides of a join meet in partitions of its keys"
+    why = f"{describe(node)}; both sides meet in partitions of the keys"
     left, right = planning.draft.meet([(left, left_keys), (right, right_keys)], why)
     if left.in_one_task:
         return _side_by_side(node, left, right, ONE_TASK)
@@ -98,8 +98,7 @@ def _side_by_side(node: Join, left: Flow, right: Flow, together: frozenset[str] 
         site=Site(inputs=one.site.inputs).also(other.site.inputs),
         source=join_source(node, *sources),
         outputs=_outputs(columns),
-        notes=(*one.notes, *other.notes),
-    )
+    ).noting(*one.notes, *other.notes)
     return Flow((branch,), columns, together, max(left.bytes, right.bytes))
 
 

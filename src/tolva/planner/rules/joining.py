@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tolva.planner.algebra import Condition, Join, UnsupportedError, refs
 from tolva.planner.planning import Needed
-from tolva.planner.sql import expression, quoted
+from tolva.planner.sql import expression, quoted, readable
 
 KEEPS_LEFT_ONLY = frozenset({"semi", "anti", "mark"})
 _NULL_SAFE = "IS NOT DISTINCT FROM"
@@ -37,6 +37,13 @@ def join_source(node: Join, left: str, right: str) -> str:
     if not tests and node.kind == "inner":
         return f"{left} AS a CROSS JOIN {right} AS b"
     return f"{left} AS a {kind} {right} AS b ON {' AND '.join(tests) or 'TRUE'}"
+
+
+def describe(node: Join) -> str:
+    """Return the join in few words, for a note."""
+    tests = [f"{readable(c.left)} {c.comparison} {readable(c.right)}" for c in node.conditions]
+    tests += [readable(o) for o in node.others]
+    return f"{node.kind} join on {' and '.join(tests)}" if tests else "cross product"
 
 
 def _condition(condition: Condition) -> str:

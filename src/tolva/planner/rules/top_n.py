@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tolva.planner.algebra import Limit, Node, Sort, refs
-from tolva.planner.flow import Flow
+from tolva.planner.flow import ROW_BYTES, Flow
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.rules.sort import in_order
-
-_ROW_BYTES = 100
 
 
 def top_n(node: Node, needed: Needed, planning: Planning) -> Flow | None:
@@ -34,7 +32,7 @@ def _cut(flow: Flow, node: Limit, planning: Planning, *, orders: Sort | None) ->
         if node.count is not None:
             first = node.count + node.offset
             flow = in_order(flow, keys, f" LIMIT {first}").noting(f"the first {first} rows of each task")
-            flow = replace(flow, bytes=min(flow.bytes, first * _ROW_BYTES))
+            flow = replace(flow, bytes=min(flow.bytes, first * ROW_BYTES))
         flow = planning.draft.gather(flow, "the first rows of all tasks" if node.count is not None else "gathered")
     count = "" if node.count is None else f" LIMIT {node.count}"
     offset = f" OFFSET {node.offset}" if node.offset else ""

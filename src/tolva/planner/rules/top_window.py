@@ -34,9 +34,9 @@ def top_window(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     child = planning.flow(inner.child, (wanted & {c.name for c in inner.child.columns}) | refs(call))
     keys = common_keys(calls.values())
     if child.together is None or not child.together <= keys or len(child.branches) > 1:
-        best = with_windows(child, inner, calls).filter(predicates)
+        why = f"only the best rows of each {', '.join(sorted(keys)) or 'task'} move"
+        best = with_windows(child, inner, calls).noting(why).filter(predicates)
         best = replace(best, bytes=best.bytes // _SHRINKS_BY).prune(frozenset(c.name for c in child.columns))
-        best = best.noting(f"best rows of each {', '.join(sorted(keys)) or 'task'} kept before they move")
         child = planning.draft.exchange(best, sorted(keys), "the best rows of all tasks compete")
     return with_windows(child, inner, calls).filter(node.predicates)
 
