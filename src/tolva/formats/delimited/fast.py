@@ -31,15 +31,14 @@ def read(
     """
     if not data:
         return pa.table({name: pa.array([], _column_type(kind)) for name, kind in types.items()})
+    schema = pa.schema([(name, _column_type(kind)) for name, kind in types.items()])
     floats = {name: size for name, kind in types.items() if (size := decimal_size(kind)) and by_float(*size)}
     table = _read(data, dialect, header, types, traits, floats)
     if table is not None and floats:
         table = _with_decimals(table, floats)
         if table is None:
             table = _read(data, dialect, header, types, traits, {})
-    return (
-        table if table is None else table.cast(pa.schema([(name, _column_type(kind)) for name, kind in types.items()]))
-    )
+    return None if table is None else table.cast(schema)
 
 
 def _with_decimals(table: pa.Table, sizes: Mapping[str, tuple[int, int]]) -> pa.Table | None:
