@@ -114,7 +114,24 @@ class WindowCall:
     arg_orders: tuple[Order, ...]
 
 
-Expr: TypeAlias = Ref | Constant | Call | Cast | Case | AggregateCall | WindowCall
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the lambda around it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda:
+    """A function of ``parameters``, written where a list function takes one."""
+
+    parameters: tuple[str, ...]
+    body: Expr
+    type: str = "LAMBDA"
+
+
+Expr: TypeAlias = Ref | Constant | Call | Cast | Case | AggregateCall | WindowCall | Parameter | Lambda
 
 
 def rewrite(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -162,6 +179,14 @@ class Scan:
 
     table: str
     names: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Rows that are written in the query itself."""
+
+    rows: tuple[tuple[Expr, ...], ...]
     columns: tuple[Column, ...]
 
 
@@ -235,6 +260,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Unnest:
+    """A row for each element of the lists, beside the child's columns; the shorter lists filled up with NULL."""
+
+    child: Node
+    lists: tuple[Expr, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Distinct:
     """One row for each value of ``on``: with ``order`` the first in that order, otherwise the first there is."""
 
@@ -285,6 +319,17 @@ class UnionAll:
 
 
 @dataclass(frozen=True, slots=True)
+class SetOperation:
+    """INTERSECT or EXCEPT of two children with the same types; with ``every`` as often as SQL's ALL keeps a row."""
+
+    name: str
+    every: bool
+    left: Node
+    right: Node
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cte:
     """``body``, in which ``Shared`` nodes of that ``index`` stand for the rows of ``definition``."""
 
@@ -307,7 +352,21 @@ class Shared:
 
 
 Node: TypeAlias = (
-    Scan | Filter | Project | Aggregate | Join | Window | Distinct | Sort | Limit | UnionAll | Cte | Shared
+    Scan
+    | Values
+    | Filter
+    | Project
+    | Aggregate
+    | Join
+    | Window
+    | Unnest
+    | Distinct
+    | Sort
+    | Limit
+    | UnionAll
+    | SetOperation
+    | Cte
+    | Shared
 )
 
 

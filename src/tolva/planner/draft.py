@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
-from tolva.planner.algebra import Ref
+from tolva.planner.algebra import Ref, UnsupportedError
 from tolva.planner.encode import line
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, grouped_bytes, item
 from tolva.planner.names import Names
@@ -129,6 +129,8 @@ class Draft:
 
     def broadcast(self, flow: Flow) -> tuple[tuple[Input, ...], str]:
         """Let any task read all of the flow's rows; return the inputs it needs and the source to select from."""
+        if all(b.site == Site() for b in flow.branches) and len(flow.branches) == 1:
+            return (), f"({flow.branches[0].select(c.name for c in flow.columns)})"
         moved = self._moved(flow, Reads.ALL, ONE_TASK, (), "")
         (branch,) = moved.branches
         return branch.site.inputs, f"({branch.select(c.name for c in flow.columns)})"
@@ -244,6 +246,8 @@ class Draft:
         return output
 
     def _stage(self, site: Site) -> tuple[object, _Stage]:
+        if site == Site():
+            raise UnsupportedError("rows written in the query that would have to move")
         level = self._level(site.inputs)
         key: object = (site.table, level) if site.table else site.inputs
         stage = self._stages.get(key)

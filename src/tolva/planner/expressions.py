@@ -7,6 +7,7 @@ more than the algebra can, raises UnsupportedError.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from tolva.plan import Column
@@ -16,7 +17,10 @@ from tolva.planner.sql import literal
 from tolva.planner.sql_types import type_sql
 
 Json = dict[str, Any]
-Columns = Sequence[Column]
+Columns = Sequence[Column | a.Expr]
+"""What the positions in an expression stand for: the child's columns; in a lambda also parameters and expressions."""
+
+_LAMBDA_PREFIX = "lambda_parameter_"  # unlike the names of columns, which a parameter would hide
 
 _KEY_AND_DISTANCE = 2
 NO_COLUMN = 2**63  # column numbers from here on are DuckDB's own (row ids), not the table's
@@ -70,6 +74,10 @@ def _optional(value: Json | None, columns: Columns) -> a.Expr | None:
 
 def _ref(value: Json, columns: Columns) -> a.Expr:
     column = columns[value["index"]]
+    if isinstance(column, a.Parameter):
+        return a.Parameter(column.name, type_sql(value["return_type"]))
+    if not isinstance(column, Column):
+        return column
     if not column.name:
         raise UnsupportedError("row ids")
     return a.Ref(column.name, column.type)
@@ -107,7 +115,19 @@ def _interval(value: Json, _: Json) -> str:
     return f"INTERVAL '{value['months']} months {value['days']} days {value['micros']} microseconds'"
 
 
+def _lambda(value: Json, captured: Sequence[a.Expr]) -> a.Lambda:
+    """Return a lambda. Its body counts the parameters first, from the last to the first, and then what it captured."""
+    names = [_LAMBDA_PREFIX + name for name in value["parameter_names"]]
+    known = [a.Parameter(name, "") for name in reversed(names)]
+    return a.Lambda(tuple(names), expression(value["lambda_expr"], [*known, *captured]))
+
+
 def _function(value: Json, columns: Columns) -> a.Expr:
+    for number, child in enumerate(value["children"]):
+        if child["expression_class"] == "BOUND_LAMBDA":
+            captured = _expressions(value["children"][number + 1 :], columns)
+            args = (*_expressions(value["children"][:number], columns), _lambda(child, captured))
+            return a.Call(value["qname"]["path"][-1], args, type_sql(value["return_type"]))
     args = _expressions(value["children"], columns)
     type_ = type_sql(value["return_type"])
     name = value["qname"]["path"][-1]
@@ -185,12 +205,17 @@ def _frame_end(kind: str, value: Json | None, columns: Columns) -> a.Expr | None
     return found.args[1]
 
 
+def _date(value: Any, _: Json) -> str:
+    return f"CAST('{date(1970, 1, 1) + timedelta(days=value)}' AS DATE)"
+
+
 _LITERALS: dict[str, Callable[[Any, Json], str]] = {
     **dict.fromkeys(("INTEGER", "BIGINT"), lambda value, _: str(value)),
     "HUGEINT": lambda value, _: str(_hugeint(value)),
     "BOOLEAN": lambda value, _: "TRUE" if value else "FALSE",
     "VARCHAR": lambda value, _: literal(value),
     "DOUBLE": _double_literal,
+    "DATE": _date,
     "BLOB": lambda value, _: f"CAST({literal(value)} AS BLOB)",
     "DECIMAL": _decimal_literal,
     "INTERVAL": _interval,

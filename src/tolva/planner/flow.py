@@ -89,9 +89,13 @@ class Branch:
         source = f" FROM {self.source}" if self.source else ""
         return f"SELECT {', '.join(items) or '1 AS one'}{source}{where}"
 
+    def items(self, made: Iterable[Named]) -> list[str]:
+        """Return expressions over the outputs as items of a SELECT."""
+        return [item(self.over(e), c.name) for c, e in made]
+
     def grouped(self, keys: Sequence[Named], made: Sequence[Named]) -> Branch:
         """Return one row for each group by ``keys``: the keys, and what is ``made`` of the group."""
-        items = [item(self.over(e), c.name) for c, e in (*keys, *made)]
+        items = self.items((*keys, *made))
         return self.wrap(self.select_items(items) + group_by(len(keys)), [c for c, _ in (*keys, *made)])
 
     def wrap(self, sql: str, columns: Iterable[Column]) -> Branch:

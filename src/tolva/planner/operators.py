@@ -53,6 +53,20 @@ class _Decoder:
         columns = tuple(Column(name and self._names.new(name), type_) for name, type_ in held)
         return a.Scan(plan["function_data"]["table"], tuple(name for name, _ in held), columns)
 
+    def dummy_scan(self, _: Json) -> a.Node:
+        return a.Values(((),), ())
+
+    def empty_result(self, plan: Json) -> a.Node:
+        types = [type_sql(t) for t in plan["return_types"]]
+        return a.Values((), tuple(Column(self._names.new("c"), t) for t in types))
+
+    def expression_get(self, plan: Json) -> a.Node:
+        child = self._child(plan)
+        if not isinstance(child, a.Values) or len(child.rows) != 1 or child.columns:
+            raise UnsupportedError("VALUES over columns")
+        rows = tuple(self._scalars(row, ()) for row in plan["expressions"])
+        return a.Values(rows, tuple(Column(self._names.new("c"), type_sql(t)) for t in plan["expr_types"]))
+
     def cte_ref(self, plan: Json) -> a.Node:
         index = plan["cte_index"]
         if index not in self._shared or plan.get("is_recurring"):
@@ -93,6 +107,14 @@ class _Decoder:
         calls = tuple(c for c in proven if isinstance(c, a.WindowCall))
         made = tuple(Column(self._names.new(c.name), c.type) for c in calls)
         return a.Window(child, calls, (*child.columns, *made))
+
+    def unnest(self, plan: Json) -> a.Node:
+        child = self._child(plan)
+        if any(e["expression_class"] != "BOUND_UNNEST" for e in plan["expressions"]):
+            raise UnsupportedError("unnest")
+        lists = self._scalars([e["child"] for e in plan["expressions"]], child.columns)
+        made = tuple(Column(self._names.new("element"), type_sql(e["return_type"])) for e in plan["expressions"])
+        return a.Unnest(child, lists, (*child.columns, *made))
 
     def distinct(self, plan: Json) -> a.Node:
         child = self._child(plan)
@@ -147,6 +169,13 @@ class _Decoder:
             raise UnsupportedError("union")
         children = tuple(self.node(child) for child in plan["children"])
         return a.UnionAll(children, self._fresh(children[0].columns))
+
+    def set_operation(self, plan: Json) -> a.Node:
+        left, right = (self.node(child) for child in plan["children"])
+        name = plan["type"].removeprefix("LOGICAL_")
+        if [c.type for c in left.columns] != [c.type for c in right.columns]:
+            raise UnsupportedError(f"{name} of different types")
+        return a.SetOperation(name, plan["setop_all"], left, right, self._fresh(left.columns))
 
     def cte(self, plan: Json) -> a.Node:
         definition = self.node(plan["children"][0])
@@ -218,10 +247,14 @@ def _count(value: Json) -> int | None:
 _OPERATORS: dict[str, Callable[[_Decoder, Json], a.Node]] = {
     "GET": _Decoder.get,
     "CTE_REF": _Decoder.cte_ref,
+    "DUMMY_SCAN": _Decoder.dummy_scan,
+    "EMPTY_RESULT": _Decoder.empty_result,
+    "EXPRESSION_GET": _Decoder.expression_get,
     "FILTER": _Decoder.filter,
     "PROJECTION": _Decoder.project,
     "AGGREGATE_AND_GROUP_BY": _Decoder.aggregate,
     "WINDOW": _Decoder.window,
+    "UNNEST": _Decoder.unnest,
     "DISTINCT": _Decoder.distinct,
     "ORDER_BY": _Decoder.sort,
     "LIMIT": _Decoder.limit,
@@ -229,5 +262,7 @@ _OPERATORS: dict[str, Callable[[_Decoder, Json], a.Node]] = {
     "COMPARISON_JOIN": _Decoder.join,
     "ANY_JOIN": _Decoder.join,
     "UNION": _Decoder.union,
+    "INTERSECT": _Decoder.set_operation,
+    "EXCEPT": _Decoder.set_operation,
     "MATERIALIZED_CTE": _Decoder.cte,
 }

@@ -20,7 +20,7 @@ from tolva.planner.sql import expression, quoted
 
 Json = dict[str, Any]
 
-_IGNORED = {"alias", "query_location", "query_location_length", "has_serialize"}
+_IGNORED = {"alias", "query_location", "query_location_length", "has_serialize", "parameter_names"}
 
 
 def prove(
@@ -89,7 +89,15 @@ def _bare(value: Any) -> Any:
         return value["type"], [_bare(v) for v in _parts(value, value["type"])]
     if _is_cast(value) and _type(value["children"][0]) == value["return_type"]:
         return _bare(value["children"][0])
-    return _number(value) or {k: _bare(v) for k, v in value.items() if k not in _IGNORED}
+    return _null(value) or _number(value) or {k: _bare(v) for k, v in value.items() if k not in _IGNORED}
+
+
+def _null(value: Json) -> tuple[None, Any] | None:
+    """Return NULL with its type, written as such or as a cast."""
+    inner = value["children"][0] if _is_cast(value) else value
+    if inner["expression_class"] != "BOUND_CONSTANT" or not inner["value"]["is_null"]:
+        return None
+    return None, _type(value)
 
 
 def _parts(value: Json, kind: str) -> list[Json]:

@@ -27,15 +27,19 @@ from tolva.planner.algebra import (
     Project,
     Ref,
     Scan,
+    SetOperation,
     Shared,
     Sort,
     UnionAll,
+    Unnest,
+    Values,
     Window,
     map_refs,
     refs,
     rewrite,
     symbols,
 )
+from tolva.planner.unique import has_one_partner
 
 Predicates = tuple[Expr, ...]
 
@@ -93,9 +97,9 @@ def _all(node: Node) -> Iterator[Node]:
 
 def _children(node: Node) -> Sequence[Node]:
     match node:
-        case Scan() | Shared():
+        case Scan() | Values() | Shared():
             return ()
-        case Join():
+        case Join() | SetOperation():
             return (node.left, node.right)
         case UnionAll():
             return node.children
@@ -107,9 +111,9 @@ def _children(node: Node) -> Sequence[Node]:
 
 def _rebuilt(node: Node, children: Sequence[Node]) -> Node:
     match node:
-        case Scan() | Shared():
+        case Scan() | Values() | Shared():
             return node
-        case Join():
+        case Join() | SetOperation():
             return replace(node, left=children[0], right=children[1])
         case UnionAll():
             return replace(node, children=tuple(children))
@@ -182,6 +186,12 @@ def _(node: UnionAll, predicates: Predicates) -> Node:
 
 
 @_push.register
+def _(node: Unnest, predicates: Predicates) -> Node:
+    below, above = _divided(predicates, symbols(node.child))
+    return _kept(replace(node, child=_push(node.child, below)), above)
+
+
+@_push.register
 def _(node: Cte, predicates: Predicates) -> Node:
     return replace(node, definition=_push(node.definition, ()), body=_push(node.body, predicates))
 
@@ -191,6 +201,8 @@ def _(node: Join, predicates: Predicates) -> Node:
     tested = _tested(node, predicates)
     if tested is not None:
         return tested
+    if node.kind == "single" and has_one_partner(node):
+        node = replace(node, kind="left")
     to_left, rest = _divided(predicates, symbols(node.left)) if node.kind in _FILTERS_LEFT else ((), predicates)
     to_right, rest = _divided(rest, symbols(node.right)) if node.kind in _FILTERS_RIGHT else ((), rest)
     if node.kind == "inner":

@@ -14,7 +14,9 @@ from tolva.planner.algebra import (
     Cast,
     Constant,
     Expr,
+    Lambda,
     Order,
+    Parameter,
     Ref,
     UnsupportedError,
     WindowCall,
@@ -93,6 +95,16 @@ def _(expr: Call) -> str:
             return f"({expr.name} {args[0]})"
         return f"({f' {expr.name} '.join(args)})"
     return f"{quoted(expr.name)}({', '.join(args)})"
+
+
+@expression.register
+def _(expr: Parameter) -> str:
+    return quoted(expr.name)
+
+
+@expression.register
+def _(expr: Lambda) -> str:
+    return f"lambda {', '.join(quoted(p) for p in expr.parameters)}: {expression(expr.body)}"
 
 
 @expression.register

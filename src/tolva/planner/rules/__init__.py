@@ -12,14 +12,18 @@ from tolva.planner.rules.aggregate import partial_aggregate
 from tolva.planner.rules.distinct import distinct
 from tolva.planner.rules.distinct_aggregate import distinct_aggregate
 from tolva.planner.rules.filter import filter_rows
+from tolva.planner.rules.grouping_sets import grouping_sets
 from tolva.planner.rules.join import join
 from tolva.planner.rules.project import project
 from tolva.planner.rules.scan import scan
+from tolva.planner.rules.set_operation import set_operation
 from tolva.planner.rules.shared import cte, shared
 from tolva.planner.rules.sort import sort
 from tolva.planner.rules.top_n import limit, top_n
 from tolva.planner.rules.top_window import top_window
 from tolva.planner.rules.union import union_all
+from tolva.planner.rules.unnest import unnest
+from tolva.planner.rules.values import values
 from tolva.planner.rules.whole_aggregate import whole_aggregate
 from tolva.planner.rules.window import window
 
@@ -31,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     partial_aggregate,
     distinct_aggregate,
     whole_aggregate,
+    grouping_sets,
     distinct,
     join,
     window,
@@ -38,6 +43,9 @@ RULES: tuple[Rule, ...] = (
     limit,
     sort,
     union_all,
+    set_operation,
+    unnest,
+    values,
     cte,
     shared,
 )
