@@ -21,7 +21,7 @@ def read_chunks(
     """Read records without a header, whose columns are ``types`` in order, chunk by chunk."""
     cutter = Cutter(dialect, chunk_bytes)
     for chunk in cutter.feed(data) + cutter.end():
-        text = data[chunk.offset : chunk.offset + chunk.length]
+        text = memoryview(data)[chunk.offset : chunk.offset + chunk.length]
         origin = Origin("data.csv", chunk.offset, lambda end=chunk.offset: data.count(b"\n", 0, end))
         yield read_chunk(text, dialect, list(types), types, wanted, traits=chunk.traits, origin=origin)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,17 @@ def opened(file: File) -> Iterator[FileIO]:
             _refuse_changed(file, os.fstat(source.fileno()))
     except OSError as error:
         raise InputError(f"{file.name} can't be read any more: {error.strerror}", file=file.name) from None
+
+
+def mapped(source: FileIO, offset: int, length: int) -> memoryview:
+    """Return a range of an open file as memory, without a copy; it is given back when nobody refers to it.
+
+    A file that is cut short while it is looked at ends the process. Then the next attempt finds that it has changed.
+    """
+    before = offset % mmap.ALLOCATIONGRANULARITY
+    pages = mmap.mmap(source.fileno(), before + length, access=mmap.ACCESS_READ, offset=offset - before)
+    pages.madvise(mmap.MADV_SEQUENTIAL)
+    return memoryview(pages)[before:]
 
 
 def _refuse_changed(file: File, stat: os.stat_result) -> None:

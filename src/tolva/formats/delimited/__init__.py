@@ -6,7 +6,6 @@ an Arrow table of a chunk, with ``fast`` for clean records and ``diagnose`` for 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from tolva.errors import InputError
 from tolva.formats.delimited.cutter import cut_file
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.table import NAME, open_table
-from tolva.formats.files import opened
+from tolva.formats.files import mapped, opened
 from tolva.formats.origin import Origin, count_lines
 from tolva.model import Chunk, File
 
@@ -44,7 +43,7 @@ def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[st
     from tolva.formats.delimited.reader import read_chunk  # noqa: PLC0415
 
     with opened(file) as source:
-        data = os.pread(source.fileno(), chunk.length, chunk.offset)
+        data = mapped(source, chunk.offset, chunk.length)
         origin = Origin(file.name, chunk.offset, partial(count_lines, source.fileno(), chunk.offset))
         return read_chunk(
             data, _dialect(file), file.layout["header"], types, wanted, traits=chunk.traits, origin=origin

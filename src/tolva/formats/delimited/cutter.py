@@ -23,7 +23,7 @@ _BLOCK_BYTES = 1024 * 1024
 _SLICE_BYTES = 256 * 1024
 """What is scanned at a time: small enough that a second look finds it in the processor's cache."""
 
-_LF = b"\n"
+_LF, _CR = b"\n", b"\r"
 
 
 class Cutter:
@@ -32,8 +32,9 @@ class Cutter:
     Chunks end at the last record end not after ``start + k * chunk_bytes``, k = 1, 2, ...; where a record is longer
     than that, at its end. So the same stream gives the same chunks whatever the blocks it comes in.
 
-    A chunk's traits say what it may hold: ``quoted`` (a quote), ``multiline`` (a line end in a quoted field) and
-    ``odd`` (quotes that only the exact parser understands).
+    A chunk's traits say what it may hold: ``quoted`` (a quote), ``multiline`` (a line end in a quoted field),
+    ``escaped`` (an escape character in a quoted field), ``odd`` (quotes that only the exact parser understands) and
+    ``returns`` (a CR).
 
     Args:
         dialect: how the stream is written.
@@ -64,7 +65,10 @@ class Cutter:
             ends = self._record_ends(block, start, end)
             base = self._seen - start
             self._seen += end - start
-            chunks += self._cut(ends, base, self._scanner.take_notes())
+            notes = self._scanner.take_notes()
+            if block.find(_CR, start, end) >= 0:
+                notes |= Note.RETURNS
+            chunks += self._cut(ends, base, notes)
             self._refuse_endless_record()
         return chunks
 
@@ -169,6 +173,7 @@ def _traits(notes: Note) -> dict[str, bool]:
         "multiline": Note.MULTILINE in notes,
         "escaped": Note.ESCAPED in notes,
         "odd": odd,
+        "returns": Note.RETURNS in notes,
     }
     return {name: True for name, on in flags.items() if on}
 

@@ -23,7 +23,7 @@ _FALSE = ["false", "False", "FALSE", "0", "f", "F", "no", "No", "NO", "n", "N"]
 
 
 def read(
-    data: bytes, dialect: Dialect, header: Sequence[str], types: Mapping[str, str], traits: Mapping[str, bool]
+    data: memoryview, dialect: Dialect, header: Sequence[str], types: Mapping[str, str], traits: Mapping[str, bool]
 ) -> pa.Table | None:
     """Read the columns named in ``types`` (at least one); None when only the slow path can tell what is right.
 
@@ -51,7 +51,7 @@ def _with_decimals(table: pa.Table, sizes: Mapping[str, tuple[int, int]]) -> pa.
 
 
 def _read(
-    data: bytes,
+    data: memoryview,
     dialect: Dialect,
     header: Sequence[str],
     types: Mapping[str, str],
@@ -60,10 +60,10 @@ def _read(
 ) -> pa.Table | None:
     """Read as ``read`` does, but the columns in ``floats`` as DOUBLE."""
     # To pyarrow a lone CR ends a record; here it is text or a fault.
-    if traits.get("odd") or (data.find(b"\r") >= 0 and has_lone_return(data)):
+    if traits.get("odd") or (traits.get("returns") and has_lone_return(data)):
         return None
-    if data.startswith(_BOM):
-        data = _BOM + data  # pyarrow takes one away; here it is text
+    if bytes(data[: len(_BOM)]) == _BOM:
+        data = memoryview(_BOM + bytes(data))  # pyarrow takes one away; here it is text
     multiline = traits.get("multiline", False)
     quoted = traits.get("quoted", False)
     try:
@@ -117,7 +117,7 @@ def _column_type(kind: str) -> pa.DataType:
     return arrow_type(kind if is_direct(kind) else "VARCHAR")
 
 
-def _trusted(column: pa.ChunkedArray, kind: str, data: bytes) -> bool:
+def _trusted(column: pa.ChunkedArray, kind: str, data: memoryview) -> bool:
     """Whether no value of a column can be one that pyarrow reads otherwise than DuckDB."""
     if not is_direct(kind) or column.null_count == len(column):
         return True

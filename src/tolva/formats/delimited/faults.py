@@ -17,13 +17,13 @@ _SHOWN_CHARS = 100
 class Place:
     """A chunk with its place in a file: its records by the exact parser, and errors about them."""
 
-    def __init__(self, data: bytes, dialect: Dialect, header: Sequence[str], origin: Origin) -> None:
+    def __init__(self, data: memoryview, dialect: Dialect, header: Sequence[str], origin: Origin) -> None:
         self._data, self._dialect, self._origin = data, dialect, origin
         self.header = list(header)
 
     def records(self) -> Iterator[Record]:
         """Parse the chunk; offsets are those in the file, lines count from the chunk's start."""
-        return records(self._data, self._dialect, single=len(self.header) == 1, offset=self._origin.offset)
+        return records(bytes(self._data), self._dialect, single=len(self.header) == 1, offset=self._origin.offset)
 
     def texts(self, record: Record, positions: Sequence[int]) -> list[str | None] | Fault:
         """Return the texts of the fields at ``positions``, None for an empty one; or what is wrong with the record."""

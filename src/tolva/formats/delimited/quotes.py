@@ -30,13 +30,14 @@ class _State(Enum):
 
 
 class Note(Flag):
-    """What a reader must know about a text's quotes."""
+    """What a reader must know about a text before it reads it."""
 
     QUOTED = auto()  # it has some
     MULTILINE = auto()  # a quoted field holds a line end
     ODD = auto()  # a reader that knows only regular quotes would misread something
     ESCAPED = auto()  # a quoted field holds an escape character
     BARE_ESCAPE = auto()  # an escape character stands outside of quoted fields
+    RETURNS = auto()  # a CR stands somewhere
 
 
 NOTHING = Note(0)

@@ -22,7 +22,7 @@ from tolva.formats.origin import Origin
 
 
 def read_chunk(
-    data: bytes,
+    data: memoryview,
     dialect: Dialect,
     header: Sequence[str],
     types: Mapping[str, str],
@@ -57,7 +57,7 @@ def read_chunk(
     return _cast(table, needed, place) if table is not None else _read_exactly(place, needed)
 
 
-def _count(data: bytes, dialect: Dialect, place: Place, traits: Mapping[str, bool]) -> int:
+def _count(data: memoryview, dialect: Dialect, place: Place, traits: Mapping[str, bool]) -> int:
     count = count_clean(data, dialect, len(place.header), traits)
     if count is not None:
         return count
