@@ -19,9 +19,9 @@ def explain(
     """
     import json  # noqa: PLC0415 - keeps --help quick
 
-    from tolva.jobs.document import load  # noqa: PLC0415 - likewise
-    from tolva.jobs.submit import prepare  # noqa: PLC0415 - likewise
+    from tolva.jobs.document import brief_of, load  # noqa: PLC0415 - likewise
+    from tolva.jobs.prepare import prepare  # noqa: PLC0415 - likewise
     from tolva.planner.explain import render  # noqa: PLC0415 - likewise
 
-    plan = prepare(load(document), data).plan
+    plan = prepare(brief_of(load(document), data)).plan
     typer.echo(json.dumps(plan.to_json(), indent=2) if as_json else render(plan))

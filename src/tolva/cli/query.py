@@ -15,11 +15,11 @@ import typer
 
 from tolva.cli import options
 from tolva.errors import UsageError
+from tolva.plan import Format
 
 if TYPE_CHECKING:
     from tolva.config import Settings
-    from tolva.jobs.document import JobDocument
-    from tolva.jobs.submit import Prepared
+    from tolva.jobs.prepare import Brief, Prepared
 
 Buffer = bytes | memoryview
 
@@ -38,11 +38,11 @@ class Show(StrEnum):
 
 
 _STORED_AS = {
-    Show.TABLE: "ndjson",
-    Show.CSV: "csv",
-    Show.NDJSON: "ndjson",
-    Show.JSON: "ndjson",
-    Show.PARQUET: "parquet",
+    Show.TABLE: Format.NDJSON,
+    Show.CSV: Format.CSV,
+    Show.NDJSON: Format.NDJSON,
+    Show.JSON: Format.NDJSON,
+    Show.PARQUET: Format.PARQUET,
 }
 
 
@@ -70,57 +70,52 @@ def sql(
     if show is Show.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal; send it to a file: tolva sql ... -o parquet > FILE.")
     settings = options.settings(state, workers, chunk, memory, task_seconds)
-    document = _document(query, table or [], show)
-    from tolva.jobs.submit import prepare  # noqa: PLC0415 - keeps --help quick
+    from tolva.jobs.prepare import prepare  # noqa: PLC0415 - keeps --help quick
 
-    prepared = prepare(document, Path())
-    with _answer(settings, prepared, quiet=quiet) as blocks:
-        _write(show, blocks, prepared)
+    brief = _brief(query, table or [], show)
+    prepared = prepare(brief)
+    if prepared.bytes <= settings.chunk_bytes:
+        from tolva.jobs.direct import answer  # noqa: PLC0415 - only for small inputs
+
+        _write(show, answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
+    else:
+        with _answer_by_job(settings, brief, quiet=quiet) as file:
+            _write(show, _blocks(file), prepared)
 
 
-def _document(query: str, tables: list[str], show: Show) -> JobDocument:
-    from tolva.jobs.document import validate  # noqa: PLC0415 - keeps --help quick
+def _brief(query: str, tables: list[str], show: Show) -> Brief:
+    from tolva.jobs.prepare import Brief, Spec  # noqa: PLC0415 - keeps --help quick
+    from tolva.planner import Query  # noqa: PLC0415 - likewise
 
-    files: dict[str, dict[str, list[str]]] = {}
+    specs: dict[str, Spec] = {}
     for text in tables:
         name, _, pattern = text.partition("=")
         if not name or not pattern:
             raise UsageError(f"--table {text!r}: write NAME=GLOB, such as t='data/*.csv'.")
-        if name in files:
-            raise UsageError(
-                f"--table {name} is given twice; one table may have one glob, so name another or widen it."
-            )
-        files[name] = {"files": [pattern]}
-    values = {
-        "kind": "query",
-        "tables": files,
-        "queries": {_QUERY: {"sql": query, "format": _STORED_AS[show]}},
-        "output": {"max_part_bytes": _ONE_PART_BYTES},
-    }
-    return validate(values, "tolva sql")
+        if name.casefold() in map(str.casefold, specs):
+            raise UsageError(f"--table {name} is given twice; a table has one glob: name another, or widen it.")
+        specs[name] = Spec([pattern])
+    return Brief(specs, {_QUERY: Query(query, _STORED_AS[show])}, Path(), _ONE_PART_BYTES)
 
 
 @contextmanager
-def _answer(settings: Settings, prepared: Prepared, *, quiet: bool) -> Iterator[Iterable[Buffer]]:
-    """Have the answer's file, block by block, inside the block."""
-    if sum(file.bytes for table in prepared.tables for file in table.files) <= settings.chunk_bytes:
-        from tolva.jobs.direct import answer  # noqa: PLC0415 - only for small inputs
-
-        yield answer(prepared, _QUERY, memory_bytes=settings.memory_bytes)
-    else:
-        with _answer_by_job(settings, prepared, quiet=quiet) as file:
-            yield _blocks(file)
-
-
-@contextmanager
-def _answer_by_job(settings: Settings, prepared: Prepared, *, quiet: bool) -> Iterator[Path]:
+def _answer_by_job(settings: Settings, brief: Brief, *, quiet: bool) -> Iterator[Path]:
     from tolva.cli.house import runner  # noqa: PLC0415 - only for large inputs
     from tolva.cli.progress import shown_progress  # noqa: PLC0415 - likewise
+    from tolva.jobs.document import validate  # noqa: PLC0415 - likewise
 
+    query = brief.queries[_QUERY]
+    values = {
+        "kind": "query",
+        "tables": {name: {"files": spec.files} for name, spec in brief.tables.items()},
+        "queries": {_QUERY: {"sql": query.sql, "format": query.format}},
+        "output": {"max_part_bytes": brief.max_part_bytes},
+    }
     folder = Path(tempfile.mkdtemp(prefix="tolva-sql-"))
     try:
         with runner(settings) as job_run, shown_progress(quiet=quiet) as report:
-            finished = job_run.execute(prepared.document, Path(), folder, resume=False, report=report)
+            document = validate(values, "tolva sql")
+            finished = job_run.execute(document, brief.base, folder, resume=False, report=report)
         yield folder / finished.manifest["output"][0]["name"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tolva import formats
 from tolva.formats import InputTable
-from tolva.jobs.submit import Prepared
+from tolva.jobs.prepare import Prepared
 from tolva.model import File, NewFile
 from tolva.plan import Plan
 from tolva.work import results

@@ -10,7 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tolva.errors import DocumentError
+from tolva.jobs.prepare import Brief, Spec
 from tolva.plan import DEFAULT_MAX_PART_BYTES, Format
+from tolva.planner import Query
 
 
 class _Strict(BaseModel):
@@ -123,6 +125,16 @@ def validate(value: Any, source: str) -> JobDocument:
         return JobDocument.model_validate(value)
     except ValidationError as error:
         _refuse(error, source)
+
+
+def brief_of(document: JobDocument, base: Path) -> Brief:
+    """Return what planning needs of the document, with its files below ``base``."""
+    return Brief(
+        tables={name: Spec(**spec.model_dump()) for name, spec in document.tables.items()},
+        queries={name: Query(query.sql, query.format) for name, query in document.queries.items()},
+        base=base,
+        max_part_bytes=document.output.max_part_bytes,
+    )
 
 
 def to_json(document: JobDocument) -> dict[str, Any]:

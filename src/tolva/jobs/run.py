@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, TolvaError
 from tolva.jobs import folder_lock
 from tolva.jobs.deliver import check_folder, deliver
-from tolva.jobs.document import JobDocument
+from tolva.jobs.document import JobDocument, brief_of
 from tolva.jobs.feed import feed
+from tolva.jobs.prepare import Prepared
 from tolva.jobs.reconciler import Reconciler
-from tolva.jobs.submit import digest_of, prepare, submit
+from tolva.jobs.submit import digest_of, submit
 from tolva.model import Job, Progress
 from tolva.plan import Plan, Role
 from tolva.states import JobStatus
-from tolva.work.children import Children
+from tolva.work.children import Cancel, Children
 from tolva.work.worker import Worker
 
 CLIENT = "local"
@@ -64,13 +66,13 @@ class Finished:
 
 
 class Run:
-    """Runs job documents with these backends and children.
+    """Runs job documents with these children, and with the backends that ``connect`` opens.
 
     It may be stopped at any time by an exception raised from a signal handler: what was committed is kept.
     """
 
-    def __init__(self, backends: Backends, children: Children, settings: RunSettings) -> None:
-        self._backends = backends
+    def __init__(self, connect: Callable[[], Backends], children: Children, settings: RunSettings) -> None:
+        self._connect = connect
         self._children = children
         self._settings = settings
         self._changed = threading.Event()
@@ -85,37 +87,31 @@ class Run:
         """
         check_folder(output)
         digest = digest_of(document, data, output)
-        lock = self._settings.state / "locks" / digest[:16]
-        with folder_lock.hold(lock, "This job"):
-            job = self._take_up(digest) if resume else self._submit(document, data, digest)
-            if job.status is not JobStatus.COMPLETED:
-                job = self._work(job, report)
-            return self._finish(job, output)
+        with folder_lock.hold(self._settings.state / "locks" / digest[:16], "This job"):
+            prepared = None if resume else self._prepare(document, data)
+            backends = self._connect()
+            try:
+                job = _taken_up(backends, digest) if prepared is None else _new(backends, document, prepared(), digest)
+                if job.status is not JobStatus.COMPLETED:
+                    job = self._work(backends, job, report)
+                return _finish(backends, job, output)
+            finally:
+                backends.catalog.close()
 
-    def _submit(self, document: JobDocument, data: Path, digest: str) -> Job:
-        prepared = prepare(document, data)
-        for earlier in self._unfinished(digest):
-            # Whoever doesn't resume starts over; the lock tells that nobody works on the earlier run.
-            self._backends.catalog.cancel(earlier.id)
-            self._backends.storage.delete_below(f"jobs/{earlier.id}")
-        return submit(self._backends.catalog, prepared, client=CLIENT, digest=digest)
-
-    def _take_up(self, digest: str) -> Job:
-        for job in self._unfinished(digest):
-            self._backends.catalog.release_job(job.id)
-            return job
-        raise NotFoundError(
-            "There is no unfinished run of this job document with this data and output folder to resume. "
-            "Run it without --resume."
+    def _prepare(self, document: JobDocument, data: Path) -> Callable[[], Prepared]:
+        """Let a child prepare the job while the caller goes on; return what waits for it."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        future = thread.submit(
+            self._children.run,
+            brief_of(document, data.absolute()),
+            deadline_seconds=self._settings.task_seconds,
+            cancel=Cancel(),
         )
+        thread.shutdown(wait=False)
+        return future.result
 
-    def _unfinished(self, digest: str) -> list[Job]:
-        live = (JobStatus.PENDING, JobStatus.WIP, JobStatus.COMPLETED)
-        found = self._backends.catalog.jobs(client=CLIENT, digest=digest, statuses=live)
-        return [job for job in found if job.retrieved_at is None and job.plan is not None]
-
-    def _work(self, job: Job, report: Callable[[Progress], None]) -> Job:
-        backends, settings = self._backends, self._settings
+    def _work(self, backends: Backends, job: Job, report: Callable[[Progress], None]) -> Job:
+        settings = self._settings
         reconciler = Reconciler(backends.catalog, backends.dispatcher, self._changed.set, job.id)
         worker = Worker(
             backends.catalog,
@@ -133,14 +129,14 @@ class Run:
         feeder.start()
         reconciler.start()
         try:
-            return self._wait(job.id, feeder, report)
+            return self._wait(backends, job.id, feeder, report)
         finally:
             feeder.stop()
             reconciler.stop()
             worker.stop(_GRACE_SECONDS)
 
-    def _wait(self, job_id: str, feeder: _Feeder, report: Callable[[Progress], None]) -> Job:
-        catalog = self._backends.catalog
+    def _wait(self, backends: Backends, job_id: str, feeder: _Feeder, report: Callable[[Progress], None]) -> Job:
+        catalog = backends.catalog
         while not (job := catalog.job(job_id)).status.final:
             if feeder.error is not None:
                 job = catalog.fail(job_id, feeder.error.to_dict())
@@ -150,16 +146,41 @@ class Run:
             self._changed.clear()
         report(catalog.progress(job_id))
         if job.status is JobStatus.FAILED and job.error is not None:
-            self._backends.storage.delete_below(f"jobs/{job_id}")
+            backends.storage.delete_below(f"jobs/{job_id}")
             raise TolvaError.from_dict(job.error)
         return job
 
-    def _finish(self, job: Job, output: Path) -> Finished:
-        catalog = self._backends.catalog
-        manifest = deliver(job.id, catalog.parts(job.id), self._backends.storage, output)
-        catalog.mark_retrieved(job.id)
-        self._backends.storage.delete_below(f"jobs/{job.id}")
-        return _finished(catalog, catalog.job(job.id), manifest)
+
+def _new(backends: Backends, document: JobDocument, prepared: Prepared, digest: str) -> Job:
+    for earlier in _unfinished(backends.catalog, digest):
+        # Whoever doesn't resume starts over; the lock tells that nobody works on the earlier run.
+        backends.catalog.cancel(earlier.id)
+        backends.storage.delete_below(f"jobs/{earlier.id}")
+    return submit(backends.catalog, document, prepared, client=CLIENT, digest=digest)
+
+
+def _taken_up(backends: Backends, digest: str) -> Job:
+    for job in _unfinished(backends.catalog, digest):
+        backends.catalog.release_job(job.id)
+        return job
+    raise NotFoundError(
+        "There is no unfinished run of this job document with this data and output folder to resume. "
+        "Run it without --resume."
+    )
+
+
+def _unfinished(catalog: Catalog, digest: str) -> list[Job]:
+    live = (JobStatus.PENDING, JobStatus.WIP, JobStatus.COMPLETED)
+    found = catalog.jobs(client=CLIENT, digest=digest, statuses=live)
+    return [job for job in found if job.retrieved_at is None and job.plan is not None]
+
+
+def _finish(backends: Backends, job: Job, output: Path) -> Finished:
+    catalog = backends.catalog
+    manifest = deliver(job.id, catalog.parts(job.id), backends.storage, output)
+    catalog.mark_retrieved(job.id)
+    backends.storage.delete_below(f"jobs/{job.id}")
+    return _finished(catalog, catalog.job(job.id), manifest)
 
 
 def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:

@@ -16,13 +16,12 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from typing import Any
 
 from tolva.errors import ExecutionError, TolvaError, WorkerLostError
 
-_PRELOAD = ["tolva.work.task"]
 _PR_SET_PDEATHSIG = 1
 
 Call = Callable[[Any], tuple[Any, bool]]
@@ -61,11 +60,17 @@ class Cancel:
 
 
 class Children:
-    """``count`` child processes. Threads call ``run``; each call has one child to itself."""
+    """``count`` child processes. Threads call ``run``; each call has one child to itself.
 
-    def __init__(self, count: int, setup: Setup) -> None:
+    Args:
+        count: how many.
+        setup: gets a new child ready.
+        preload: modules that the fork server loads, so that children have them from the start.
+    """
+
+    def __init__(self, count: int, setup: Setup, *, preload: Sequence[str] = ()) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(_PRELOAD)
+        self._context.set_forkserver_preload(list(preload))
         self._setup = setup
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()

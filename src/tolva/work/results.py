@@ -127,8 +127,7 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, max_part_b
 
 
 def _surely_at_most(group: pa.Table) -> int:
-    in_memory: int = group.nbytes
-    return in_memory * 11 // 10 + 1024 * group.num_columns
+    return int(group.nbytes * 11 // 10 + 1024 * group.num_columns)
 
 
 def _read(path: Path) -> Iterator[Buffer]:
