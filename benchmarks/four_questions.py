@@ -37,8 +37,12 @@ def speed(work: Path, *, transactions: int, rounds: int) -> str:
     over = ratios(seconds, OURS)
     size = sum(f.stat().st_size for f in data.rglob("*.csv"))
     rows = [
-        [name, f"{statistics.median(times):.2f}", f"{size / statistics.median(times) / 2**20:,.0f}"]
-        + [f"{over[name]:.2f}" if name in over else ""]
+        [
+            name,
+            f"{statistics.median(times):.2f}",
+            f"{size / statistics.median(times) / 2**20:,.0f}",
+            f"{over[name]:.2f}" if name in over else "",
+        ]
         for name, times in seconds.items()
     ]
     return table(["system", "wall seconds (median)", "MB/s", "tolva's time over it"], rows)

@@ -21,10 +21,8 @@ _SAMPLE_SECONDS = 0.02
 
 def machine() -> str:
     """Return one line about this machine."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
     memory = psutil.virtual_memory().total / 2**30
     return f"{len(os.sched_getaffinity(0))} cores of {cpu}, {memory:.0f} GB, Python {platform.python_version()}"
 

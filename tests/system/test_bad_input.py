@@ -22,9 +22,8 @@ def folder(tmp_path: Path) -> Path:
 
 def document(folder: Path, columns: str = "{a: INTEGER, b: DOUBLE, d: DATE}", files: str = "t.csv") -> Path:
     path = folder / "job.yaml"
-    path.write_text(
-        f"kind: query\ntables:\n  t: {{files: {files}, columns: {columns}}}\nqueries: {{q: \"SELECT max(a), max(b), max(d) FROM t\"}}\n"
-    )
+    query = "SELECT max(a), max(b), max(d) FROM t"
+    path.write_text(f"kind: query\ntables:\n  t: {{files: {files}, columns: {columns}}}\nqueries: {{q: '{query}'}}\n")
     return path
 
 
@@ -103,19 +102,22 @@ def test_a_binary_file(folder: Path, tolva: Tolva) -> None:
         ("", ["exactly one SELECT"]),
     ],
 )
-def test_sql_that_can_t_be(folder: Path, tolva: Tolva, query: str, messages: list[str]) -> None:
+@pytest.mark.usefixtures("folder")
+def test_sql_that_can_t_be(tolva: Tolva, query: str, messages: list[str]) -> None:
     done = tolva("sql", query, "--table", "t=good.csv")
     assert done.returncode == 2, done.stderr
     assert_told(done, *(message.replace("read_csv() which", "read_csv(), which") for message in messages))
 
 
-def test_sql_that_fails_while_it_runs(folder: Path, tolva: Tolva) -> None:
+@pytest.mark.usefixtures("folder")
+def test_sql_that_fails_while_it_runs(tolva: Tolva) -> None:
     done = tolva("sql", "SELECT a * 9223372036854775807 FROM t", "--table", "t=good.csv")
     assert done.returncode == 1
     assert_told(done, "answer", "verflow")
 
 
-def test_two_tables_of_one_name(folder: Path, tolva: Tolva) -> None:
+@pytest.mark.usefixtures("folder")
+def test_two_tables_of_one_name(tolva: Tolva) -> None:
     done = tolva("sql", "SELECT 1", "--table", "t=good.csv", "--table", "t=good.csv")
     assert done.returncode == 2
     assert_told(done, "--table t is given twice")
