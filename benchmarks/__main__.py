@@ -29,7 +29,7 @@ def main() -> None:
             ),
             "memory": ("Memory", lambda: four_questions.memory(work, transactions=asked.memory_transactions)),
             "small": ("Small things", lambda: small_things.speed(rounds=asked.rounds)),
-            "rollup": ("Roll-up", lambda: bench_rollup.speed(work, rounds=asked.rounds)),
+            "rollup": ("Roll-up", lambda: bench_rollup.measure(work / "rollup", 2 * 2**30, 1000, asked.rounds)),
         }
         print(f"{machine()}; warm cache, median of {asked.rounds}\n")
         for name in asked.names or sections:

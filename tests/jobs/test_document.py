@@ -69,6 +69,6 @@ def test_files_that_are_no_documents(tmp_path: Path) -> None:
         (tmp_path, "is a folder"),
         (tmp_path / "latin", "is not text"),
     ]:
-        with pytest.raises(DocumentError, match="job|folder|text") as caught:
+        with pytest.raises(DocumentError) as caught:
             load(path)
         assert message in caught.value.message
