@@ -20,8 +20,11 @@ from tolva.planner import Query, TableInfo, plan
 from tolva.work.engine import Engine
 from tolva.work.local_run import run_plan
 
+SMALL_BYTES = 10**4
 BIG_BYTES = 10**9
-"""What a table is said to hold, so that it counts as big."""
+"""What tables are said to hold: those of more than a few rows count as big."""
+
+FEW_ROWS = 30
 
 NO_COPIES = 0
 """With this as the size of what is small, nothing is broadcast or gathered for being small."""
@@ -56,17 +59,18 @@ class Judge:
 
     @cached_property
     def tables(self) -> dict[str, TableInfo]:
-        names = [row[0] for row in self.duckdb.execute("SHOW TABLES").fetchall()]
-        return {
-            name: TableInfo(
-                tuple(Column(r[0], r[1]) for r in self.duckdb.execute(f"DESCRIBE {name}").fetchall()), BIG_BYTES
-            )
-            for name in names
-        }
+        return {name: TableInfo(self._columns(name), self._bytes(name)) for name in self.rows}
+
+    def _columns(self, name: str) -> tuple[Column, ...]:
+        return tuple(Column(row[0], row[1]) for row in self.duckdb.execute(f"DESCRIBE {name}").fetchall())
+
+    def _bytes(self, name: str) -> int:
+        return SMALL_BYTES if self.rows[name].num_rows <= FEW_ROWS else BIG_BYTES
 
     @cached_property
     def rows(self) -> dict[str, pa.Table]:
-        return {name: self.duckdb.sql(f"FROM {name}").to_arrow_table() for name in self.tables}
+        names = [row[0] for row in self.duckdb.execute("SHOW TABLES").fetchall()]
+        return {name: self.duckdb.sql(f"FROM {name}").to_arrow_table() for name in names}
 
     def plan(self, sql: str, how: How, form: Format = Format.PARQUET) -> Plan:
         queries = {"q": Query(sql, form)}
@@ -74,7 +78,7 @@ class Judge:
 
     def run(self, made: Plan, how: How) -> list[pa.RecordBatch]:
         """Answer by the plan, over every table cut into ``how.chunks`` pieces at random places, some maybe empty."""
-        chance = random.Random(how.seed)  # noqa: S311 - not for secrets
+        chance = random.Random(how.seed)
         chunks = {name: _cut(table, how.chunks, chance) for name, table in self.rows.items()}
         # Plans are kept as JSON between the one who makes them and the one who runs them.
         kept = Plan.from_json(made.to_json())

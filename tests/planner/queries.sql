@@ -173,6 +173,18 @@ SELECT s.shop, l.n FROM shops s, LATERAL (SELECT count(*) AS n FROM sales WHERE 
 SELECT CASE WHEN "Name" = 'a' THEN price ELSE 0 END FROM sales JOIN shops USING (shop);
 SELECT sum(amount * size), count("Name") FROM sales JOIN shops USING (shop) WHERE size > 1 OR amount > 500;
 SELECT y, "Name", sum(v) FROM (SELECT year(sold_at) AS y, "Name", price * (1 - size::DECIMAL(18,2)) AS v FROM sales, shops WHERE sales.shop = shops.shop) GROUP BY y, "Name" ORDER BY y, "Name";
+SELECT "Name", sum(amount), count(*), avg(price), max(item) FROM sales JOIN shops USING (shop) GROUP BY "Name";
+SELECT year(sold_at), "Name", sum(price) FROM shops, sales WHERE sales.shop = shops.shop AND size > 1 AND amount > 3 GROUP BY ALL;
+SELECT "Name", item, count(*) FROM sales LEFT JOIN shops ON sales.shop = shops.shop AND size > 1 GROUP BY ALL;
+SELECT a."Name", b."Name", sum(amount) FROM sales JOIN shops a ON sales.shop = a.shop JOIN shops b ON b.shop = a.shop + 1 GROUP BY ALL;
+SELECT item, sum(amount) FROM sales JOIN shops a ON sales.shop = a.shop SEMI JOIN shops b ON b.shop = sales.shop + 1 GROUP BY item;
+SELECT "Name", count(*) FILTER (amount > 500), sum(size) FROM sales JOIN shops USING (shop) GROUP BY "Name";
+SELECT count(*), sum(amount) FROM sales JOIN shops USING (shop);
+SELECT sum(amount) FROM sales, shops WHERE sales.shop + 1 = shops.shop;
+SELECT upper("Name") || item, sum(amount) FROM sales JOIN shops USING (shop) GROUP BY 1;
+SELECT "Name", count(DISTINCT item), median(amount) FROM sales JOIN shops USING (shop) GROUP BY "Name";
+SELECT item, sum(amount) FROM sales WHERE shop NOT IN (SELECT shop FROM shops WHERE shop IS NOT NULL) GROUP BY item;
+SELECT item, sum(amount) FROM sales WHERE NOT EXISTS (SELECT 1 FROM shops WHERE shops.shop = sales.shop) GROUP BY item;
 -- common tables and unions
 WITH w AS (SELECT shop, sum(amount) AS s FROM sales GROUP BY shop) SELECT * FROM w WHERE s > 3;
 WITH w AS (SELECT shop, sum(amount) AS s FROM sales GROUP BY shop) SELECT x.shop, y.s FROM w x JOIN w y ON x.shop = y.shop;

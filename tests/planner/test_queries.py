@@ -13,8 +13,8 @@ from tolva.plan import Format, Plan
 WAYS = (
     How(partitions=7, chunks=5),
     How(partitions=1, chunks=3, broadcast_bytes=10**12, seed=1),
-    How(partitions=2, chunks=1, broadcast_bytes=2 * 10**9, seed=2),
-    How(partitions=16, chunks=8, reduce_task_bytes=10**9, seed=3),
+    How(partitions=2, chunks=1, broadcast_bytes=10**6, seed=2),
+    How(partitions=16, chunks=8, broadcast_bytes=10**6, reduce_task_bytes=10**9, seed=3),
 )
 
 

@@ -373,3 +373,18 @@ Node: TypeAlias = (
 def symbols(node: Node) -> frozenset[str]:
     """Return the symbols of the node's columns."""
     return frozenset(c.name for c in node.columns)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """Return the operators whose rows this one reads, the left one first."""
+    match node:
+        case Scan() | Values() | Shared():
+            return ()
+        case Join() | SetOperation():
+            return (node.left, node.right)
+        case UnionAll():
+            return node.children
+        case Cte():
+            return (node.definition, node.body)
+        case _:
+            return (node.child,)

@@ -97,29 +97,32 @@ class Draft:
             return [self.gather(flow, why) for flow, _ in flows]
         return [self._moved(flow, Reads.PARTITION, frozenset(keys), keys, why) for flow, keys in flows]
 
-    def groups(self, flow: Flow, keys: Sequence[Named], made: Sequence[Named]) -> Flow:
-        """Return partial groups, made in the flow's tasks, after they moved to the hash partition of their keys.
+    def groups(self, flow: Flow, keys: Sequence[Named], made: Sequence[Named], by: Sequence[str] | None = None) -> Flow:
+        """Return partial groups, made in the flow's tasks, after they moved to a hash partition.
 
-        Queries that group the same rows by the same keys share one output with the aggregates of all.
+        The partition is that of the keys ``by``, by default of all. Queries that group the same rows by the same keys
+        share one output with the aggregates of all.
         """
         names = [c.name for c, _ in keys]
+        by = names if by is None else by
         columns = tuple(c for c, _ in (*keys, *made))
         size = grouped_bytes(flow, keys)
         note = f"partial groups by {', '.join(names)}" if names else "one partial row for each task"
         if len(flow.branches) > 1:
             parts = tuple(b.grouped(keys, made).noting(note) for b in flow.branches)
-            return self.exchange(Flow(parts, columns, None, size), names, "groups combined")
+            return self.exchange(Flow(parts, columns, None, size), by, "groups combined")
         (branch,) = flow.branches
-        spread = self._spreads(flow, names)
-        to = f"to hash partitions by {', '.join(names)}" if spread else ""
-        output, columns_there = self._shared_groups(branch.noting(note, to), keys, made, spread=spread)
+        spread = self._spreads(flow, by)
+        to = f"to hash partitions by {', '.join(by)}" if spread else ""
+        places = tuple(names.index(name) for name in by) if spread else ()
+        output, there = self._shared_groups(branch.noting(note, to), keys, made, places)
         moved = Branch(
             site=Site(inputs=(Input(output, output, Reads.PARTITION if spread else Reads.ALL),)),
             source=quoted(output),
-            outputs={c.name: Ref(there, c.type) for c, there in zip(columns, columns_there, strict=True)},
+            outputs={c.name: Ref(name, c.type) for c, name in zip(columns, there, strict=True)},
             notes=("groups combined",),
         )
-        return Flow((moved,), columns, frozenset(names) if spread else ONE_TASK, size)
+        return Flow((moved,), columns, frozenset(by) if spread else ONE_TASK, size)
 
     def gather(self, flow: Flow, why: str) -> Flow:
         """Return the flow after all of its rows moved into one task, in the order of the tasks they were in."""
@@ -199,10 +202,13 @@ class Draft:
         return f"CAST(hash({', '.join(keys)}) % {self._partitions} AS USMALLINT) AS {PARTITION_COLUMN}"
 
     def _shared_groups(
-        self, branch: Branch, keys: Sequence[Named], made: Sequence[Named], *, spread: bool
+        self, branch: Branch, keys: Sequence[Named], made: Sequence[Named], by: tuple[int, ...]
     ) -> tuple[str, list[str]]:
-        """Write partial groups, into an output that is there already if it has the same; return where they are."""
-        slot = (branch.site, branch.source, frozenset(branch.where), tuple(branch.over(e) for _, e in keys), spread)
+        """Write partial groups, into an output that is there already if it has the same; return where they are.
+
+        ``by`` are the places, among the keys, of those that make the hash partition.
+        """
+        slot = (branch.site, branch.source, frozenset(branch.where), tuple(branch.over(e) for _, e in keys), by)
         found = self._groups.get(slot)
         key_columns = found.keys if found else tuple(c for c, _ in keys)
         held = dict(found.made) if found else {}
@@ -215,11 +221,10 @@ class Draft:
         items = [item(branch.over(e), c.name) for (_, e), c in zip(keys, key_columns, strict=True)]
         items += [f"{text} AS {quoted(c.name)}" for text, c in held.items()]
         sql = branch.select_items(items) + group_by(len(keys))
-        if spread:
+        if by:
             listed = ", ".join(quoted(c.name) for c in columns)
-            sql = f"SELECT {listed}, {self._partition(quoted(c.name) for c in key_columns)} FROM ({sql}) AS r"
-        name = found.output if found else None
-        output = self._output(branch, sql, columns, partitioned=spread, instead=name)
+            sql = f"SELECT {listed}, {self._partition(quoted(key_columns[n].name) for n in by)} FROM ({sql}) AS r"
+        output = self._output(branch, sql, columns, partitioned=bool(by), instead=found.output if found else None)
         self._groups[slot] = _Groups(output.name, key_columns, held)
         return output.name, [*(c.name for c in key_columns), *(held[text].name for text in texts)]
 

@@ -18,7 +18,10 @@ def render(plan: Plan) -> str:
     shown: set[str] = set()
     finishes = [stage for stage in plan.stages if stage.result is not None]
     blocks = ["\n".join(_query(plan, stage, shown)) for stage in finishes]
-    return "\n\n".join([f"{len(plan.stages)} stages, {plan.partitions} hash partitions", *blocks]) + "\n"
+    return (
+        "\n\n".join([f"{_count(len(plan.stages), 'stage')}, {_count(plan.partitions, 'hash partition')}", *blocks])
+        + "\n"
+    )
 
 
 def _query(plan: Plan, stage: Stage, shown: set[str]) -> Iterator[str]:
@@ -55,6 +58,10 @@ def _tasks(stage: Stage) -> str:
     if stage.role is Role.SCAN:
         return f"a task for each chunk of {stage.table}"
     return "tasks by size" if any(i.reads is Reads.PARTITION for i in stage.inputs) else "one task"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _mentions(sql: str, relation: str) -> bool:

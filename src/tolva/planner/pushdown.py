@@ -34,6 +34,7 @@ from tolva.planner.algebra import (
     Unnest,
     Values,
     Window,
+    children,
     map_refs,
     refs,
     rewrite,
@@ -61,13 +62,13 @@ def _inlined(node: Node) -> Node:
         if _uses(body, node.index) > 1:
             return replace(node, definition=definition, body=body)
         return _in_place(body, node.index, definition)
-    return _rebuilt(node, [_inlined(child) for child in _children(node)])
+    return _rebuilt(node, [_inlined(child) for child in children(node)])
 
 
 def _uses(node: Node, index: int) -> int:
     if isinstance(node, Shared):
         return int(node.index == index)
-    return sum(_uses(child, index) for child in _children(node))
+    return sum(_uses(child, index) for child in children(node))
 
 
 def _in_place(body: Node, index: int, definition: Node) -> Node:
@@ -91,22 +92,8 @@ def _in_place(body: Node, index: int, definition: Node) -> Node:
 
 def _all(node: Node) -> Iterator[Node]:
     yield node
-    for child in _children(node):
+    for child in children(node):
         yield from _all(child)
-
-
-def _children(node: Node) -> Sequence[Node]:
-    match node:
-        case Scan() | Values() | Shared():
-            return ()
-        case Join() | SetOperation():
-            return (node.left, node.right)
-        case UnionAll():
-            return node.children
-        case Cte():
-            return (node.definition, node.body)
-        case _:
-            return (node.child,)
 
 
 def _rebuilt(node: Node, children: Sequence[Node]) -> Node:
@@ -129,7 +116,7 @@ def _rebuilt(node: Node, children: Sequence[Node]) -> Node:
 @singledispatch
 def _push(node: Node, predicates: Predicates) -> Node:
     """Return the rows of ``node`` for which the predicates, over its columns, are true."""
-    return _kept(_rebuilt(node, [_push(child, ()) for child in _children(node)]), predicates)
+    return _kept(_rebuilt(node, [_push(child, ()) for child in children(node)]), predicates)
 
 
 @_push.register

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tolva.planner.planning import Rule
 from tolva.planner.rules.aggregate import partial_aggregate
+from tolva.planner.rules.aggregate_before_join import aggregate_before_join
 from tolva.planner.rules.distinct import distinct
 from tolva.planner.rules.distinct_aggregate import distinct_aggregate
 from tolva.planner.rules.filter import filter_rows
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     top_window,
     filter_rows,
     project,
+    aggregate_before_join,
     partial_aggregate,
     distinct_aggregate,
     whole_aggregate,

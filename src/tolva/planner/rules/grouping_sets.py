@@ -26,7 +26,7 @@ def grouping_sets(node: Node, needed: Needed, planning: Planning) -> Flow | None
     named = list(zip(keys, node.groups, strict=True))
     if all(split(call) for call, _ in used):
         steps = Steps(planning, [call for call, _ in used])
-        rows = planning.draft.gather(planning.draft.groups(child, named, steps.first), "grouping sets in one task")
+        rows = planning.draft.groups(child, named, steps.first, by=()).noting("all grouping sets in one task")
         made = [(c, expr) for (_, c), expr in zip(used, steps.second, strict=True)]
     else:
         inner = refs(*(call for call, _ in used))

@@ -30,7 +30,7 @@ def join(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     keys = [c for c in node.conditions if c.comparison in _HASHABLE]
     small = _small_side(node, left, right, planning.broadcast_bytes, keyed=bool(keys))
     if small is right:
-        return _broadcast(node, left, right, planning, small_is_right=True)
+        return broadcast_right(node, left, right, planning)
     if small is left:
         return _broadcast(node, right, left, planning, small_is_right=False)
     if keys and node.kind != "mark":
@@ -43,6 +43,11 @@ def _small_side(node: Join, left: Flow, right: Flow, broadcast_bytes: int, *, ke
     sides = [s for s, kinds in ((right, _RIGHT_MAY_BE_SENT), (left, _LEFT_MAY_BE_SENT)) if node.kind in kinds]
     fitting = [s for s in sides if s.bytes <= broadcast_bytes or (s.in_one_task and not keyed)]
     return min(fitting, key=lambda s: s.bytes) if fitting else None
+
+
+def broadcast_right(node: Join, big: Flow, small: Flow, planning: Planning) -> Flow:
+    """Return the join of ``big`` with the small right side, which every task of big reads."""
+    return _broadcast(node, big, small, planning, small_is_right=True)
 
 
 def _broadcast(node: Join, big: Flow, small: Flow, planning: Planning, *, small_is_right: bool) -> Flow:
