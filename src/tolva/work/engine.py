@@ -93,11 +93,14 @@ class Engine:
         self._sessions[key] = session
         if len(self._sessions) > _SESSIONS_MAX:
             self._sessions.popitem(last=False)[1].close()
-        session.hold(tables)
         try:
+            session.hold(tables)
             yield session
-        finally:
-            session.let_go()
+        except BaseException:
+            # A statement may be left half read, and DuckDB wants it finished before anything else.
+            self._sessions.pop(key).close()
+            raise
+        session.let_go()
 
     def _whole(self, tables: Sequence[pa.Table], columns: Sequence[Column]) -> pa.Table:
         held = [t for t in tables if t.num_rows] or list(tables)[:1]
@@ -180,11 +183,16 @@ def _blamed(stage: Stage, query: str) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemoryError(f"{where}: {error}", query=query, stage=stage.name) from None
+        raise OutOfMemoryError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
     except (duckdb.InternalException, duckdb.FatalException) as error:
-        raise EngineError(f"{where}: {error}", query=query, stage=stage.name) from None
+        raise EngineError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
     except duckdb.Error as error:
-        raise ExecutionError(f"{where}: {error}", query=query, stage=stage.name) from None
+        raise ExecutionError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
+
+
+def _said(error: duckdb.Error) -> str:
+    """Return DuckDB's words without its pointer into the SQL, which is the planner's and not the user's."""
+    return str(error).split("\n\nLINE ")[0]
 
 
 def _split(output: Output, rows: pa.Table) -> Iterator[Left]:
