@@ -10,6 +10,7 @@ import pyarrow as pa
 from tolva.formats.delimited.cutter import Cutter
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.reader import read_chunk
+from tolva.formats.delimited.text import Text
 from tolva.formats.origin import Origin
 
 COMMA = Dialect()
@@ -21,9 +22,9 @@ def read_chunks(
     """Read records without a header, whose columns are ``types`` in order, chunk by chunk."""
     cutter = Cutter(dialect, chunk_bytes)
     for chunk in cutter.feed(data) + cutter.end():
-        text = memoryview(data)[chunk.offset : chunk.offset + chunk.length]
+        piece = memoryview(data)[chunk.offset : chunk.offset + chunk.length]
         origin = Origin("data.csv", chunk.offset, lambda end=chunk.offset: data.count(b"\n", 0, end))
-        yield read_chunk(text, dialect, list(types), types, wanted, traits=chunk.traits, origin=origin)
+        yield read_chunk(Text(piece, dialect, list(types), chunk.traits, origin), types, wanted)
 
 
 def read_text(

@@ -93,16 +93,21 @@ def test_any_text_is_cut_at_record_ends_only(data: bytes, chunk_bytes: int, cuts
     assert {chunk.offset + chunk.length for chunk in found} <= ends(data, dialect)
 
 
-@given(st.lists(st.lists(st.text('ab",\n\r ', max_size=6), min_size=2, max_size=3), max_size=12), st.integers(1, 60))
-def test_what_a_careful_writer_wrote_is_never_odd(rows: list[list[str]], chunk_bytes: int) -> None:
+@given(
+    st.lists(st.lists(st.text('ab",\n\r \\', max_size=6), min_size=2, max_size=3), max_size=12),
+    st.integers(1, 60),
+    st.sampled_from([COMMA, BACKSLASH]),
+)
+def test_what_a_careful_writer_wrote_is_never_odd(rows: list[list[str]], chunk_bytes: int, dialect: Dialect) -> None:
     text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
+    csv.writer(text, quoting=csv.QUOTE_ALL, escapechar=dialect.escape, doublequote=not dialect.escape).writerows(rows)
     data = text.getvalue().encode()
-    for chunk in chunks(data, COMMA, chunk_bytes):
+    for chunk in chunks(data, dialect, chunk_bytes):
         assert "odd" not in chunk.traits
         piece = data[chunk.offset : chunk.offset + chunk.length]
-        multiline = any(b"\n" in field or b"\r" in field for row in fields(piece, COMMA) for field in row)
+        multiline = any(b"\n" in field or b"\r" in field for row in fields(piece, dialect) for field in row)
         assert chunk.traits.get("multiline", False) >= multiline
+        assert chunk.traits.get("escaped", False) >= (dialect.escape is not None and b"\\" in piece)
 
 
 @pytest.mark.parametrize(

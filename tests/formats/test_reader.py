@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import Judge, count_text, read_text
+from kit import Judge, count_text, read_chunks, read_text
 
 from tolva.errors import RecordError
 from tolva.formats.delimited.dialect import Dialect
@@ -190,3 +190,28 @@ def test_a_fault_in_a_column_nobody_wants_is_no_fault() -> None:
 def test_a_byte_order_mark_inside_a_file_is_text() -> None:
     data = "1,a\n\ufeff2,b\n".encode()
     assert read_text(data, {"a": "VARCHAR", "b": "VARCHAR"}, chunk_bytes=4)["a"].to_pylist() == ["1", "\ufeff2"]
+
+
+def test_an_odd_record_among_many_spoils_nothing(tmp_path: Path) -> None:
+    many = b"".join(b'%d,"some ""text"" here",%d.5\n' % (i, i) for i in range(10_000))
+    data = many + b'7, "spaced" ,8\n' + many
+    path = tmp_path / "data.csv"
+    path.write_bytes(data)
+    assert judge.rows(read_text(data, ITEMS)) == duckdb_rows(path, ITEMS, Dialect())
+    assert count_text(data, ITEMS) == 20_001
+
+
+def test_an_error_far_into_a_chunk_has_its_place() -> None:
+    many = b"".join(b'%d,"two\nlines",%d.5\n' % (i, i) for i in range(10_000))
+    for wanted in (list(ITEMS), []):
+        with pytest.raises(RecordError, match=r"^data.csv:20001: has 2 fields, expected 3") as caught:
+            list(read_chunks(many + b"7,x\n" + many, ITEMS, wanted, Dialect(), 1 << 30))
+        assert caught.value.data["byte_offset"] == len(many)
+
+
+def test_a_record_longer_than_the_parsers_block() -> None:
+    data = b"1,a,1\n2," + b"b" * 3_000_000 + b",2\n3,c,3\n"
+    assert read_text(data, ITEMS)["id"].to_pylist() == [1, 2, 3]
+    quoted = b'1,a,1\n2,"' + b"b\n" * 1_500_000 + b'",2\n3,c,3\n'
+    assert read_text(quoted, ITEMS)["id"].to_pylist() == [1, 2, 3]
+    assert count_text(quoted, ITEMS) == 3

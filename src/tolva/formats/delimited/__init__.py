@@ -14,6 +14,7 @@ from tolva.errors import InputError
 from tolva.formats.delimited.cutter import cut_file
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.table import NAME, open_table
+from tolva.formats.delimited.text import Text
 from tolva.formats.files import mapped, opened
 from tolva.formats.origin import Origin, count_lines
 from tolva.model import Chunk, File
@@ -45,9 +46,7 @@ def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[st
     with opened(file) as source:
         data = mapped(source, chunk.offset, chunk.length)
         origin = Origin(file.name, chunk.offset, partial(count_lines, source.fileno(), chunk.offset))
-        return read_chunk(
-            data, _dialect(file), file.layout["header"], types, wanted, traits=chunk.traits, origin=origin
-        )
+        return read_chunk(Text(data, _dialect(file), file.layout["header"], chunk.traits, origin), types, wanted)
 
 
 def _dialect(file: File) -> Dialect:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.delimited.text import Text
 
 _LF, _CR = b"\n\r"
 _SLICE_BYTES = 256 * 1024
 
 
-def count_clean(data: memoryview, dialect: Dialect, width: int, traits: Mapping[str, bool]) -> int | None:
-    """Return the number of records in a chunk, or None when that takes a parser.
+def count_clean(text: Text) -> int | None:
+    """Return the number of records, or None when that takes a parser.
 
     Safe is text without quotes, CR or empty lines that holds as many delimiters as its lines must have together.
     """
+    data, traits = text.data, text.traits
     if traits.get("quoted") or traits.get("returns") or bytes(data[:1]) == b"\n" or has_pair(data, b"\n", b"\n"):
         return None
     lines = _count(data, b"\n") + (bytes(data[-1:]) != b"\n" and len(data) > 0)
-    return lines if _count(data, dialect.delimiter.encode()) == lines * (width - 1) else None
+    return lines if _count(data, text.dialect.delimiter.encode()) == lines * (len(text.header) - 1) else None
 
 
 def has_pair(data: memoryview, first: bytes, second: bytes) -> bool:

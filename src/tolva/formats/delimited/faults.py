@@ -8,28 +8,27 @@ from itertools import islice
 from tolva.errors import RecordError
 from tolva.formats.delimited.casting import BadValue
 from tolva.formats.delimited.diagnose import Fault, Record, records
-from tolva.formats.delimited.dialect import Dialect
-from tolva.formats.origin import Origin
+from tolva.formats.delimited.text import Text
 
 _SHOWN_CHARS = 100
 
 
 class Place:
-    """A chunk with its place in a file: its records by the exact parser, and errors about them."""
+    """The records of a text by the exact parser, and errors about them."""
 
-    def __init__(self, data: memoryview, dialect: Dialect, header: Sequence[str], origin: Origin) -> None:
-        self._data, self._dialect, self._origin = data, dialect, origin
-        self.header = list(header)
+    def __init__(self, text: Text) -> None:
+        self._text, self._origin, self._width = text, text.origin, len(text.header)
 
     def records(self) -> Iterator[Record]:
         """Parse the chunk; offsets are those in the file, lines count from the chunk's start."""
-        return records(bytes(self._data), self._dialect, single=len(self.header) == 1, offset=self._origin.offset)
+        data = bytes(self._text.data)
+        return records(data, self._text.dialect, single=self._width == 1, offset=self._origin.offset)
 
     def texts(self, record: Record, positions: Sequence[int]) -> list[str | None] | Fault:
         """Return the texts of the fields at ``positions``, None for an empty one; or what is wrong with the record."""
         if record.fault:
             return record.fault
-        found, expected = len(record.fields), len(self.header)
+        found, expected = len(record.fields), self._width
         # One delimiter too many at the end is forgiven, as DuckDB does.
         if found != expected and not (found == expected + 1 and not record.fields[-1]):
             return Fault("field_count", expected, record.offset, f"has {found} fields, expected {expected}")
@@ -43,7 +42,7 @@ class Place:
 
     def fault_error(self, record: Record, fault: Fault) -> RecordError:
         """Return the error for a record that is wrong in itself."""
-        column = self.header[fault.field] if fault.field < len(self.header) else None
+        column = self._text.header[fault.field] if fault.field < self._width else None
         words = f"column {column} {fault.message}" if column else fault.message
         return self._error(record, f"{words}; mend the record", reason=fault.code, column=column)
 

@@ -42,6 +42,8 @@ class Note(Flag):
 
 NOTHING = Note(0)
 
+_EXACT_BYTES = 4096
+
 
 class QuoteScanner:
     """Finds the record ends of one stream, block by block, and notes what readers must know."""
@@ -79,40 +81,44 @@ class QuoteScanner:
         """Return the ascending positions in ``block`` just after each record that ends in ``block[start:end]``."""
         self._notes |= Note.QUOTED
         ends: list[int] = []
+        self._scan(block, start, end, ends)
+        return ends
+
+    def _scan(self, block: bytes | bytearray, start: int, end: int, ends: list[int]) -> None:
+        """Scan by whole arrays where that works, and exactly only around the quotes for which it doesn't."""
         while start < end and self._state not in (_State.START, _State.BARE, _State.QUOTED):
             self._exact(block, start, start + 1, ends)
             start += 1
-        if self._escape is None or block.find(self._escape, start, end) < 0:
-            regular = self._regular(block, start, end)
-            if regular is not None:
-                return ends + regular
-        self._exact(block, start, end, ends)
-        return ends
+        if self._regular(block, start, end, ends):
+            return
+        if end - start <= _EXACT_BYTES:
+            self._exact(block, start, end, ends)
+            return
+        middle = (start + end) // 2
+        self._scan(block, start, middle, ends)
+        self._scan(block, middle, end, ends)
 
-    def _regular(self, block: bytes | bytearray, start: int, end: int) -> list[int] | None:
+    def _regular(self, block: bytes | bytearray, start: int, end: int, ends: list[int]) -> bool:
         # Loaded at the first quote: most files have none, and numpy takes longer to load than a small job to run.
         from tolva.formats.delimited import regular  # noqa: PLC0415
 
-        inside = self._state is _State.QUOTED
-        seen = regular.scan(
-            block,
-            start,
-            end,
-            regular.Marks(self._quote, self._delimiter, doubled=self._escape is None),
-            inside=inside,
-            may_open=self._state is _State.START,
-        )
+        marks = regular.Marks(self._quote, self._delimiter, self._escape)
+        inside, may_open = self._state is _State.QUOTED, self._state is _State.START
+        seen = regular.scan(block, start, end, marks, inside=inside, may_open=may_open)
         if seen is None:
-            return None
+            return False
+        ends += seen.ends
         if seen.multiline:
             self._notes |= Note.MULTILINE
+        if seen.escaped:
+            self._notes |= Note.ESCAPED
         if seen.inside:
-            self._state = _State.QUOTED
+            self._state = _State.ESCAPED if seen.ends_escaped else _State.QUOTED
         elif seen.last_quote == end - 1:
             self._state = _State.CLOSED
         elif end > start:
             self._state = self._after_bare(block, seen.last_quote + 1, end)
-        return seen.ends
+        return True
 
     def _exact(self, block: bytes | bytearray, start: int, end: int, ends: list[int]) -> None:
         at = start

@@ -1,8 +1,8 @@
 """Reads a chunk of delimited records to Arrow: fast when the records are clean, exact when they are not.
 
 What is right is what DuckDB's ``CAST(text AS type)`` gives for each field. The fast reader either gives just that or
-declines; then the chunk is read once more as text and DuckDB casts it; and if not even its shape is regular, the exact
-parser takes it record by record. The first bad record ends it as a RecordError.
+declines; then the chunk is read once more as text and DuckDB casts it; and where not even its shape is regular, the
+exact parser takes it record by record. The first bad record ends it as a RecordError.
 """
 
 from __future__ import annotations
@@ -16,79 +16,87 @@ from tolva.formats.delimited import fast
 from tolva.formats.delimited.casting import BadValue, cast
 from tolva.formats.delimited.counting import count_clean
 from tolva.formats.delimited.diagnose import Fault
-from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.faults import Place
-from tolva.formats.origin import Origin
+from tolva.formats.delimited.text import Text
+
+_PIECE_BYTES = 64 * 1024
 
 
-def read_chunk(
-    data: memoryview,
-    dialect: Dialect,
-    header: Sequence[str],
-    types: Mapping[str, str],
-    wanted: Sequence[str],
-    *,
-    traits: Mapping[str, bool],
-    origin: Origin,
-) -> pa.Table:
+def read_chunk(text: Text, types: Mapping[str, str], wanted: Sequence[str]) -> pa.Table:
     """Return the wanted columns of a chunk, in that order; with none wanted, a table that only has its row count.
 
     Args:
-        data: the chunk's bytes.
-        dialect: how they are written.
-        header: the names of all fields of a record, in the file's order.
+        text: the chunk.
         types: the canonical type of each wanted column.
         wanted: names of columns, each once.
-        traits: the chunk's, as the cutter gave them.
-        origin: where the chunk is, for errors.
 
     Raises RecordError for the first record that has another number of fields, misplaced quotes, bytes that are not
     UTF-8 or a value that isn't of its column's type. Values of columns that nobody wants are not looked at.
     """
-    place = Place(data, dialect, header, origin)
     if not wanted:
-        return _rows_only(_count(data, dialect, place, traits))
+        return pa.table([pa.nulls(_count(text))], names=[""]).select([])
     needed = {name: types[name] for name in wanted}
-    table = fast.read(data, dialect, header, needed, traits)
-    if table is not None and all(map(fast.is_direct, needed.values())):
-        return table
+    table = _read(text, needed)
+    return (
+        pa.concat_tables(_read_piece(piece, needed) for piece in text.pieces(_PIECE_BYTES)) if table is None else table
+    )
+
+
+def _read_piece(text: Text, types: Mapping[str, str]) -> pa.Table:
+    table = _read(text, types)
+    return _read_exactly(text, types) if table is None else table
+
+
+def _read(text: Text, types: Mapping[str, str]) -> pa.Table | None:
+    """Read text of a regular shape; None for others."""
+    table = fast.read(text, types)
     if table is None:
-        table = fast.read(data, dialect, header, dict.fromkeys(needed, "VARCHAR"), traits)
-    return _cast(table, needed, place) if table is not None else _read_exactly(place, needed)
+        table = fast.read_texts(text, list(types))
+    elif all(map(fast.is_direct, types.values())):
+        return table
+    return None if table is None else _cast(table, types, text)
 
 
-def _count(data: memoryview, dialect: Dialect, place: Place, traits: Mapping[str, bool]) -> int:
-    count = count_clean(data, dialect, len(place.header), traits)
-    if count is not None:
-        return count
-    table = fast.read(data, dialect, place.header, {place.header[0]: "VARCHAR"}, traits)
-    return int((table if table is not None else _read_exactly(place, {})).num_rows)
+def _count(text: Text) -> int:
+    count = count_clean(text)
+    if count is None:
+        count = fast.count(text)
+    return sum(map(_count_piece, text.pieces(_PIECE_BYTES))) if count is None else count
 
 
-def _read_exactly(place: Place, needed: Mapping[str, str]) -> pa.Table:
+def _count_piece(text: Text) -> int:
+    count = fast.count(text)
+    if count is None:
+        rows, error = _exact_rows(Place(text), ())
+        if error:
+            raise error
+        return len(rows)
+    return count
+
+
+def _read_exactly(text: Text, types: Mapping[str, str]) -> pa.Table:
     """Read with the exact parser. The values before the first misshapen record are judged before it."""
-    positions = [place.header.index(name) for name in needed]
+    rows, error = _exact_rows(Place(text), [text.header.index(name) for name in types])
+    columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(types)}
+    table = _cast(pa.table(columns), types, text)
+    if error:
+        raise error
+    return table
+
+
+def _exact_rows(place: Place, positions: Sequence[int]) -> tuple[list[list[str | None]], RecordError | None]:
+    """Return the texts of the fields at ``positions`` of each record before the first misshapen one, and its error."""
     rows: list[list[str | None]] = []
-    error: RecordError | None = None
     for record in place.records():
         texts = place.texts(record, positions)
         if isinstance(texts, Fault):
-            error = place.fault_error(record, texts)
-            break
+            return rows, place.fault_error(record, texts)
         rows.append(texts)
-    columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(needed)}
-    values = _cast(pa.table(columns), needed, place) if needed else _rows_only(len(rows))
-    if error:
-        raise error
-    return values
+    return rows, None
 
 
-def _cast(texts: pa.Table, types: Mapping[str, str], place: Place) -> pa.Table:
+def _cast(texts: pa.Table, types: Mapping[str, str], text: Text) -> pa.Table:
     values = cast(texts, types)
     if isinstance(values, BadValue):
-        raise place.value_error(values, types)
+        raise Place(text).value_error(values, types)
     return values
-
-
-def _rows_only(count: int) -> pa.Table:
-    return pa.table([pa.nulls(count)], names=[""]).select([])

@@ -9,23 +9,36 @@ import numpy.typing as npt
 
 _LF, _CR = b"\n\r"
 
+Positions = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The bytes that matter; ``doubled``: two quotes inside a quoted field stand for one."""
+    """The bytes that matter. Without an escape, two quotes inside a quoted field stand for one."""
 
     quote: int
     delimiter: int
-    doubled: bool
+    escape: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a text held: record ends, and whether it ends in a quoted field; ``last_quote`` is where, or start - 1."""
+    """What a text held.
+
+    Attributes:
+        ends: the positions after its records.
+        multiline: a quoted field held a line end.
+        escaped: a quoted field held an escape.
+        inside: the text ends in a quoted field.
+        ends_escaped: its last byte escapes the next.
+        last_quote: where the last quote is; the position before the text if there is none.
+    """
 
     ends: list[int]
     multiline: bool
+    escaped: bool
     inside: bool
+    ends_escaped: bool
     last_quote: int
 
 
@@ -45,6 +58,14 @@ def scan(block: bytes | bytearray, start: int, end: int, marks: Marks, *, inside
     """
     text = np.frombuffer(block, np.uint8, end - start, start)
     quotes = np.flatnonzero(text == marks.quote)
+    escapes = np.flatnonzero(text == marks.escape) if marks.escape is not None else quotes[:0]
+    active = _active(escapes)
+    if len(escapes):
+        escaped = np.zeros(len(text) + 1, np.bool_)
+        escaped[active + 1] = True
+        quotes = quotes[~escaped[quotes]]
+        if not _quoted(escapes, quotes, inside=inside).all():
+            return None
     if not _well_formed(text, quotes, marks, inside=inside, may_open=may_open):
         return None
     line_ends = np.flatnonzero(text == _LF)
@@ -52,18 +73,31 @@ def scan(block: bytes | bytearray, start: int, end: int, marks: Marks, *, inside
     multiline = bool(quoted.any())
     if not multiline and block.find(_CR, start, end) >= 0:
         multiline = bool(_quoted(np.flatnonzero(text == _CR), quotes, inside=inside).any())
-    ends: list[int] = (line_ends[~quoted] + (start + 1)).tolist()
-    last_quote = start + int(quotes[-1]) if len(quotes) else start - 1
-    return Seen(ends, multiline, bool((len(quotes) + inside) & 1), last_quote)
+    return Seen(
+        ends=(line_ends[~quoted] + (start + 1)).tolist(),
+        multiline=multiline,
+        escaped=len(escapes) > 0,
+        inside=bool((len(quotes) + inside) & 1),
+        ends_escaped=len(active) > 0 and int(active[-1]) == len(text) - 1,
+        last_quote=start + int(quotes[-1]) if len(quotes) else start - 1,
+    )
 
 
-def _quoted(positions: npt.NDArray[np.int64], quotes: npt.NDArray[np.int64], *, inside: bool) -> npt.NDArray[np.bool_]:
+def _active(escapes: Positions) -> Positions:
+    """Return the escapes that aren't themselves escaped: every second one of a run, from its first."""
+    index = np.arange(len(escapes))
+    starts_run = np.diff(escapes, prepend=-2) != 1
+    run_start = np.maximum.accumulate(np.where(starts_run, index, 0))
+    active: Positions = escapes[(index - run_start) & 1 == 0]
+    return active
+
+
+def _quoted(positions: Positions, quotes: Positions, *, inside: bool) -> npt.NDArray[np.bool_]:
+    """Tell which positions are inside quoted fields."""
     return ((np.searchsorted(quotes, positions) + inside) & 1).astype(np.bool_)
 
 
-def _well_formed(
-    text: npt.NDArray[np.uint8], quotes: npt.NDArray[np.int64], marks: Marks, *, inside: bool, may_open: bool
-) -> bool:
+def _well_formed(text: npt.NDArray[np.uint8], quotes: Positions, marks: Marks, *, inside: bool, may_open: bool) -> bool:
     opening, closing = quotes[int(inside) :: 2], quotes[int(not inside) :: 2]
     if len(opening) and opening[0] == 0:
         if not may_open:
@@ -74,7 +108,7 @@ def _well_formed(
     before, after = text[opening - 1], text[closing + 1]
     opens = (before == marks.delimiter) | (before == _LF)
     closes = (after == marks.delimiter) | (after == _LF) | (after == _CR)
-    if marks.doubled:
+    if marks.escape is None:
         opens |= before == marks.quote
         closes |= after == marks.quote
     return bool(opens.all() and closes.all())
