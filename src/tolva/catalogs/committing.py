@@ -199,7 +199,7 @@ def _dead(tx: Tx, row: AnyRow, error: dict[str, Any]) -> dict[str, Any]:
     )
     return DeadTaskError(
         f"Task {row.ordinal} of stage {stage_name} failed {row.failures + 1} times; the last error was: "
-        f"{error['message']} Remove the cause, then retry the job: what is done is kept.",
+        f"{error['message'].rstrip('.')}. Remove the cause, then retry the job: what is done is kept.",
         stage=stage_name,
         task=row.ordinal,
         attempts=[each._asdict() for each in tries],

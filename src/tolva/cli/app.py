@@ -24,6 +24,8 @@ app = typer.Typer(
     help="Cut big files of records into chunks, work on them in parallel, answer in SQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Plain help: rendering it with rich takes longer than all the rest of --help.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(name="demo")(demo.demo)

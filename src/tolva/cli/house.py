@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
 from tolva.work.children import Children
 from tolva.work.setup import TaskSetup
+
+_PRELOAD = ("tolva.work.task", "tolva.planner.planner", "tolva.formats.delimited.reader", "tolva.rollup")
 
 
 @contextmanager
@@ -26,9 +29,11 @@ def runner(settings: Settings) -> Iterator[Run]:
         threads=1,
         spill=settings.state / "spill",
     )
-    children = Children(settings.workers, PrepareOrRun(tasks), preload=["tolva.work.task", "tolva.planner.planner"])
+    children = Children(settings.workers, PrepareOrRun(tasks), preload=_PRELOAD)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
+    gc.freeze()
+    gc.enable()
     try:
         yield Run(
             partial(embedded, settings),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tolva.formats import delimited
 from tolva.formats.files import find_files
 from tolva.formats.format import Format
 from tolva.formats.table import InputTable, TableSpec
@@ -17,15 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["InputTable", "TableSpec", "chunks_of", "read", "resolve"]
 
-_FORMATS: dict[str, Format] = {delimited.NAME: delimited}
-
 
 def resolve(name: str, spec: TableSpec, base: Path) -> InputTable:
     """Find a table's files (patterns are relative to ``base``) and learn its columns.
 
     InputError for files, DocumentError for a declared type that can't be.
     """
-    return delimited.open_table(name, spec, find_files(spec.files, base))
+    return _formats()["delimited"].open_table(name, spec, find_files(spec.files, base))
 
 
 def chunks_of(file: File, chunk_bytes: int) -> Iterator[Chunk]:
@@ -39,4 +36,10 @@ def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[st
 
 
 def _format(file: File) -> Format:
-    return _FORMATS[file.layout["format"]]
+    return _formats()[file.layout["format"]]
+
+
+def _formats() -> dict[str, Format]:
+    from tolva.formats import delimited  # noqa: PLC0415 - a question without tables needs no format
+
+    return {delimited.NAME: delimited}

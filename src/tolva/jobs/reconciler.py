@@ -6,6 +6,7 @@ until the catalog says that something will be due, or until somebody wakes it.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ _IDLE_SECONDS = 5.0
 """The longest sleep: hints are lost without anybody noticing, so now and then all ready tasks are dispatched again."""
 
 _LEAST_SECONDS = 0.05
+
+_log = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -63,6 +66,14 @@ class Reconciler:
     def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
+            self._wake.wait(self._round())
+
+    def _round(self) -> float:
+        """Reconcile; return how long to sleep. What went wrong may go well in the next round."""
+        try:
             self.reconcile()
             due = self._catalog.next_due_seconds()
-            self._wake.wait(_IDLE_SECONDS if due is None else min(max(due, _LEAST_SECONDS), _IDLE_SECONDS))
+        except Exception:  # noqa: BLE001 - see above
+            _log.warning("Reconciling failed; it is tried again in %.0f s.", _IDLE_SECONDS, exc_info=True)
+            return _IDLE_SECONDS
+        return _IDLE_SECONDS if due is None else min(max(due, _LEAST_SECONDS), _IDLE_SECONDS)

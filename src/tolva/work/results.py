@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tolva.model import Part
 from tolva.plan import Format, Result
 from tolva.planner.encode import header
-from tolva.rollup import PartCutter, PartReport
 from tolva.storage import Buffer, Storage
+
+if TYPE_CHECKING:
+    from tolva.rollup import PartReport
 
 _ROW_GROUP_BYTES = 16 * 2**20
 _GROUPS_PER_PART = 8
@@ -45,6 +46,8 @@ def write(result: Result, batches: Iterator[pa.RecordBatch], schema: pa.Schema, 
 def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[memoryview]:
     """Yield the result as a single file, whatever its size."""
     if result.format is Format.PARQUET:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - costs a tenth of a small question's time
+
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for group in _row_groups(batches, schema, _ROW_GROUP_BYTES * _GROUPS_PER_PART):
@@ -57,6 +60,8 @@ def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Sc
 
 
 def _write_lines(result: Result, batches: Iterator[pa.RecordBatch], to: Destination) -> Iterator[Part]:
+    from tolva.rollup import PartCutter  # noqa: PLC0415 - a single file needs no cutting
+
     cutter = PartCutter(to.max_part_bytes, header(result))
     for ordinal, buffers in cutter.parts(_encoded(batch.column(0)) for batch in batches):
         to.storage.put(_key(result, ordinal, to), buffers)
@@ -76,6 +81,8 @@ def _encoded(lines: pa.Array) -> tuple[memoryview, Any]:
 def _write_parquet(
     result: Result, batches: Iterator[pa.RecordBatch], schema: pa.Schema, to: Destination
 ) -> Iterator[Part]:
+    from tolva.rollup import PartReport  # noqa: PLC0415 - likewise
+
     with TemporaryDirectory(prefix="tolva-") as folder:
         groups = _row_groups(batches, schema, to.max_part_bytes)
         pending = next(groups, None)
@@ -94,6 +101,8 @@ def _fill(
     path: Path, schema: pa.Schema, group: pa.Table | None, groups: Iterator[pa.Table], max_part_bytes: int
 ) -> tuple[int, pa.Table | None]:
     """Write row groups while they surely fit; return the records written, and the group that is left over."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - see above
+
     records = 0
     reserve = _FOOTER_BYTES + _FOOTER_BYTES_PER_COLUMN * len(schema)
     with path.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
