@@ -172,10 +172,14 @@ class Draft:
             return
         made = f"rows become lines of {result.format.value}" if result.lines else ""
         left = (_LINE,) if result.lines else result.columns
-        outputs = [
-            self._output(b.noting(made), _final(b, exprs, result), left, lines=result.lines) for b in flow.branches
-        ]
-        self.end(result, [Input(o.name, o.name, Reads.ALL) for o in outputs], ())
+        inputs: list[Input] = []
+        for branch in flow.branches:
+            sql = _final(branch, exprs, result)
+            # Rows that UNION ALL has twice are written twice: the last task just passes on what it reads.
+            but = [i.output for i in inputs]
+            output = self._output(branch.noting(made), sql, left, lines=result.lines, but=but)
+            inputs.append(Input(output.name, output.name, Reads.ALL))
+        self.end(result, inputs, ())
 
     def end(self, result: Result, inputs: Iterable[Input], notes: Iterable[str]) -> None:
         """Add the stage that writes a query's parts."""
@@ -237,11 +241,15 @@ class Draft:
         partitioned: bool = False,
         lines: bool = False,
         instead: str | None = None,
+        but: Sequence[str] = (),
     ) -> Output:
-        """Make ``sql`` an output of the branch's stage, or let it take the place of the output ``instead``."""
+        """Make ``sql`` an output of the branch's stage, unless it is there already under a name not in ``but``.
+
+        It takes the place of the output ``instead``, if that is given.
+        """
         key, stage = self._stage(branch.site)
         stage.columns |= branch.table_columns
-        known = next((o for o in stage.outputs.values() if o.sql == sql), None)
+        known = next((o for o in stage.outputs.values() if o.sql == sql and o.name not in but), None)
         if known is not None:
             return known
         name = instead or self._names.new(f"{self.query}_rows")

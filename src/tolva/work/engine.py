@@ -183,7 +183,8 @@ def _blamed(stage: Stage, query: str) -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemoryError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
+        advice = "Give it more memory, or ask for less at once."
+        raise OutOfMemoryError(f"{where}: {_said(error)}. {advice}", query=query, stage=stage.name) from None
     except (duckdb.InternalException, duckdb.FatalException) as error:
         raise EngineError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
     except duckdb.Error as error:
@@ -191,8 +192,8 @@ def _blamed(stage: Stage, query: str) -> Iterator[None]:
 
 
 def _said(error: duckdb.Error) -> str:
-    """Return DuckDB's words without its pointer into the SQL, which is the planner's and not the user's."""
-    return str(error).split("\n\nLINE ")[0]
+    """Return DuckDB's words without advice on its settings and its pointer into SQL that the user didn't write."""
+    return str(error).split("\n\n")[0]
 
 
 def _split(output: Output, rows: pa.Table) -> Iterator[Left]:
