@@ -11,7 +11,7 @@ demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
 
 test: $(VENV)/ready-dev  ## every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/ready-dev  ## lint, types, import rules
 	@$(BIN)/ruff check .

@@ -7,26 +7,23 @@ import random
 import signal
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import program
-import pytest
 
 KILLS = int(os.environ.get("TOLVA_KILLS", "50"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 
 
-@pytest.fixture(scope="module")
-def expected(coffee: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("expected")
-    done = program.run(*_words(coffee, folder / "out"), state=folder / "state", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return _results(folder / "out")
-
-
-def test_killed_at_random_moments(coffee: Path, expected: dict[str, bytes], tmp_path: Path) -> None:
+def test_killed_at_random_moments(coffee: Path, tmp_path: Path) -> None:
     print(f"TOLVA_SEED={SEED} TOLVA_KILLS={KILLS}")
     chance = random.Random(SEED)
+    began = time.monotonic()
+    undisturbed = program.run(*_words(coffee, tmp_path / "out"), state=tmp_path / "state", cwd=tmp_path)
+    seconds = time.monotonic() - began
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    expected = _results(tmp_path / "out")
     kills = run = 0
     while kills < KILLS:
         run += 1
@@ -35,7 +32,7 @@ def test_killed_at_random_moments(coffee: Path, expected: dict[str, bytes], tmp_
         while True:
             process = program.start(*_words(coffee, output), *resume, state=state, cwd=tmp_path)
             try:
-                _, err = process.communicate(timeout=chance.uniform(0.3, 2.0))
+                _, err = process.communicate(timeout=chance.uniform(0.2, 1.1) * seconds)
                 assert process.returncode == 0, err
                 break
             except subprocess.TimeoutExpired:
