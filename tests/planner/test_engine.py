@@ -146,3 +146,9 @@ def test_times_are_utc(engine: Engine) -> None:
     stage, plan = scan(Output("o", "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+01'::VARCHAR AS word FROM t", NUMBERS[1:]))
     (left,) = engine.outputs(stage, plan, {"t": [rows(1)]})
     assert left.rows.to_pydict() == {"word": ["2023-12-31 23:00:00+00"]}
+
+
+def test_rows_without_columns_are_counted(engine: Engine) -> None:
+    stage, plan = scan(Output("o", "SELECT count(*) AS n FROM t", NUMBERS[:1]))
+    (left,) = engine.outputs(stage, plan, {"t": [rows(1, 2, 3).select([])]})
+    assert left.rows.to_pydict() == {"n": [3]}

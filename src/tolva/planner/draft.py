@@ -295,4 +295,4 @@ def _final(branch: Branch, exprs: Sequence[Ref], result: Result) -> str:
 def _parsed(listed: Sequence[Column], used: set[str]) -> tuple[str, ...]:
     """Return the columns a scan parses, fixed-width ones first: count(*) reads the first column there is."""
     by_width = sorted(listed, key=lambda c: c.type.startswith(_WIDE) or c.type.endswith("]"))
-    return tuple(c.name for c in by_width if c.name in used) or tuple(c.name for c in by_width[:1])
+    return tuple(c.name for c in by_width if c.name in used)

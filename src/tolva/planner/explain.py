@@ -47,7 +47,7 @@ def _read(plan: Plan, given: Input, shown: set[str]) -> Iterator[str]:
 
 
 def _below(plan: Plan, stage: Stage, notes: Sequence[str], inputs: Sequence[Input], shown: set[str]) -> Iterator[str]:
-    parsed = [f"parses {', '.join(stage.columns)}"] if stage.table is not None else []
+    parsed = [f"parses {', '.join(stage.columns) or 'no column, counts records'}"] if stage.table is not None else []
     for note in (*parsed, *notes):
         yield f"{'│' if inputs else ' '}  {note}"
     for number, given in enumerate(inputs, 1):

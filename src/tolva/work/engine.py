@@ -104,6 +104,9 @@ class Engine:
 
     def _whole(self, tables: Sequence[pa.Table], columns: Sequence[Column]) -> pa.Table:
         held = [t for t in tables if t.num_rows] or list(tables)[:1]
+        if held and not held[0].num_columns:
+            # Rows of no columns still count, but DuckDB wants to see some column.
+            return pa.table({"nothing": pa.nulls(sum(t.num_rows for t in held), pa.bool_())})
         return pa.concat_tables(held) if held else self.schema(columns).empty_table()
 
 
