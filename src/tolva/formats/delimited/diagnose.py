@@ -23,7 +23,7 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Record:
     """One record: where it starts (byte and physical line, from 1), its raw bytes, its fields without their quotes."""
 
@@ -46,10 +46,19 @@ def records(
         offset: where ``data`` starts in its file.
         line: the physical line it starts on.
     """
+    delimiter = dialect.delimiter.encode()
+    quote = dialect.quote.encode() if dialect.quote else None
     at = 0
     while at < len(data):
-        record, end = _Parser(data, dialect, at).record(offset, line)
-        if single or record.raw.strip(b"\r\n"):
+        end = data.find(_LF, at) + 1 or len(data)
+        raw = bytes(data[at:end])
+        text = raw.removesuffix(_LF).removesuffix(_CR)
+        if (quote and quote in text) or _CR in text:
+            record = _Parser(data, dialect, at).record(offset, line)
+            end = at + len(record.raw)
+        else:
+            record = Record(offset + at, line, raw, text.split(delimiter))
+        if text or single:
             yield record
         line += data.count(_LF, at, end)
         at = end
@@ -67,13 +76,13 @@ class _Parser:
         self._fields: list[bytes] = []
         self._fault: Fault | None = None
 
-    def record(self, offset: int, line: int) -> tuple[Record, int]:
-        """Return the record and the position after it."""
+    def record(self, offset: int, line: int) -> Record:
+        """Return the record of text that starts at a file's ``offset``; the record itself is on ``line``."""
         self._offset = offset
         while self._field():
             pass
         raw = bytes(self._data[self._start : self._at])
-        return Record(offset + self._start, line, raw, self._fields, self._fault), self._at
+        return Record(offset + self._start, line, raw, self._fields, self._fault)
 
     def _field(self) -> bool:
         """Parse a field and what ends it; False when that was the record's end."""

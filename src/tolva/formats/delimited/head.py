@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tolva.errors import InputError
-from tolva.formats.delimited.cutter import MAX_RECORD_BYTES
 from tolva.formats.files import fingerprint, similar_file
 
 _BOM = b"\xef\xbb\xbf"
@@ -34,7 +33,7 @@ class Head:
 
 
 def read_head(path: Path, name: str, sample_bytes: int) -> Head:
-    """Read a file's start: ``sample_bytes``, or as much as its first record takes.
+    """Read the first ``sample_bytes`` of a file.
 
     InputError when the file is missing, a folder, not readable or not text; its message has ``name``.
     """
@@ -42,8 +41,6 @@ def read_head(path: Path, name: str, sample_bytes: int) -> Head:
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
             sample = os.pread(file.fileno(), sample_bytes, 0)
-            if b"\n" not in sample and len(sample) < stat.st_size:
-                sample = os.pread(file.fileno(), MAX_RECORD_BYTES, 0)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file.{similar_file(path)}", file=name) from None
     except IsADirectoryError:

@@ -13,7 +13,7 @@ from tolva.formats.delimited.infer import infer, merge
 
 _DELIMITERS = ",|;\t"
 _QUOTES = "\"'"
-_SHAPE_RECORDS = 300
+_SHAPE_RECORDS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,21 @@ class Sniffed:
     types: tuple[str | None, ...]
 
 
-def sniff(sample: bytes, *, complete: bool, hints: Hints) -> Sniffed:
+def sniff(sample: bytes, *, complete: bool, hints: Hints, max_records: int) -> Sniffed:
     """Learn a file's dialect, names and types from its first bytes.
 
     Args:
         sample: the file's start.
         complete: the sample is all of it; else what follows its last whole record is left out.
         hints: what isn't to be found out.
+        max_records: look at no more than these; one is enough for the names.
 
     UnicodeDecodeError when the header isn't UTF-8; other bytes that aren't are left to the reader to find.
     """
     text = sample if complete else sample[: sample.rfind(b"\n") + 1]
     dialect = _dialect(text, hints)
-    rows = [[field.decode(errors="replace") for field in record.fields] for record in _records(text, dialect)]
+    sampled = islice(_records(text, dialect), max_records)
+    rows = [[field.decode(errors="replace") for field in record.fields] for record in sampled]
     if not rows:
         return Sniffed(replace(dialect, header=hints.header is not False), (), ())
     width = len(rows[0])

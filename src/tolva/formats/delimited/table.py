@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 from tolva.errors import InputError
+from tolva.formats.delimited.cutter import MAX_RECORD_BYTES
 from tolva.formats.delimited.diagnose import records
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.head import Head, read_head
@@ -22,10 +23,20 @@ from tolva.plan import Column
 NAME = "delimited"
 """The format's name in a file's layout."""
 
-_FIRST_SAMPLE_BYTES = 64 * 1024
-_SAMPLE_BYTES = 16 * 1024
-_HEADER_BYTES = 4 * 1024
 _SAMPLED_FILES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """How much of a file is looked at."""
+
+    bytes: int
+    records: int
+
+
+_FIRST_SAMPLE = _Sample(64 * 1024, 1000)
+_SAMPLE = _Sample(8 * 1024, 100)
+_HEADER_SAMPLE = _Sample(4 * 1024, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +74,29 @@ def _open_files(files: Sequence[tuple[str, Path]], hints: Hints) -> tuple[list[_
     opened: list[_Opened] = []
     sampled = _spread(len(files))
     for i, (name, path) in enumerate(files):
-        size = _FIRST_SAMPLE_BYTES if dialect is None else _SAMPLE_BYTES if i in sampled else _HEADER_BYTES
-        head = read_head(path, name, size)
-        try:
-            found = sniff(head.sample, complete=head.complete, hints=hints)
-        except UnicodeDecodeError:
-            raise InputError(f"{name}: its header is not UTF-8; convert the file to UTF-8", file=name) from None
-        opened.append(_Opened(path, head, found.names, found.types))
-        if found.names:
-            _refuse_twins(found, name)
-            dialect = dialect or found.dialect
+        sample = _FIRST_SAMPLE if dialect is None else _SAMPLE if i in sampled else _HEADER_SAMPLE
+        file, found = _open_file(name, path, sample, hints)
+        opened.append(file)
+        if file.names:
+            dialect = dialect or found
             hints = Hints(dialect.delimiter, dialect.quote, dialect.header)
     return opened, dialect or Dialect()
+
+
+def _open_file(name: str, path: Path, sample: _Sample, hints: Hints) -> tuple[_Opened, Dialect]:
+    """Look at one file: at a sample, or at more where the sample hasn't even one record."""
+    for size in (sample.bytes, MAX_RECORD_BYTES):
+        head = read_head(path, name, size)
+        try:
+            found = sniff(head.sample, complete=head.complete, hints=hints, max_records=sample.records)
+        except UnicodeDecodeError:
+            raise InputError(f"{name}: its header is not UTF-8; convert the file to UTF-8", file=name) from None
+        if found.names or head.complete:
+            _refuse_twins(found, name)
+            return _Opened(path, head, found.names, found.types), found.dialect
+    raise InputError(
+        f"{name}: its first record is longer than {MAX_RECORD_BYTES} bytes: is a quote left open?", file=name
+    )
 
 
 def _spread(count: int) -> set[int]:
