@@ -62,7 +62,7 @@ class Judge:
         return {name: TableInfo(self._columns(name), self._bytes(name)) for name in self.rows}
 
     def _columns(self, name: str) -> tuple[Column, ...]:
-        return tuple(Column(row[0], row[1]) for row in self.duckdb.execute(f"DESCRIBE {name}").fetchall())
+        return tuple(Column(row[0], row[1]) for row in self.duckdb.execute(f'DESCRIBE "{name}"').fetchall())
 
     def _bytes(self, name: str) -> int:
         return SMALL_BYTES if self.rows[name].num_rows <= FEW_ROWS else BIG_BYTES
@@ -70,7 +70,7 @@ class Judge:
     @cached_property
     def rows(self) -> dict[str, pa.Table]:
         names = [row[0] for row in self.duckdb.execute("SHOW TABLES").fetchall()]
-        return {name: self.duckdb.sql(f"FROM {name}").to_arrow_table() for name in names}
+        return {name: self.duckdb.table(f'"{name}"').to_arrow_table() for name in names}
 
     def plan(self, sql: str, how: How, form: Format = Format.PARQUET) -> Plan:
         queries = {"q": Query(sql, form)}

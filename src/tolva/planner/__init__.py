@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from tolva.plan import Column, Format, Plan
 
 _TINY_BYTES = 8 * 2**20
-_PARTITIONS = ((256 * 2**20, 16), (2 * 2**30, 32))
-_PARTITIONS_MAX = 64
+_PARTITIONS = ((2**28, 8), (2**30, 16), (2**32, 32), (2**34, 64))  # tables up to this size, and how many are enough
+_PARTITIONS_MAX = 128
 _BROADCAST_BYTES = 8 * 2**20
 
 

@@ -13,6 +13,7 @@ from tolva.planner.draft import Draft
 from tolva.planner.gate import one_select, only_own_tables
 from tolva.planner.gather import gather
 from tolva.planner.names import Names
+from tolva.planner.one_parse import one_parse
 from tolva.planner.operators import decode
 from tolva.planner.planning import Planning
 from tolva.planner.pointer import query_error
@@ -25,6 +26,7 @@ class Planner:
     """Plans the queries of one job over its tables."""
 
     def __init__(self, tables: Mapping[str, TableInfo], partitions: int, broadcast_bytes: int) -> None:
+        self._given = tables
         self._tables = {name: table.columns for name, table in tables.items()}
         self._bytes = {name: table.bytes for name, table in tables.items()}
         self._broadcast_bytes = broadcast_bytes
@@ -39,7 +41,7 @@ class Planner:
         for name, query in queries.items():
             self._one(name, query)
         self._binder.close()
-        return self._draft.plan(queries)
+        return one_parse(self._draft.plan(queries), self._given, self._broadcast_bytes)
 
     def _one(self, name: str, query: Query) -> None:
         try:
