@@ -1,7 +1,8 @@
 """Roll up 1,000 finished files, 2 GB in all, against ``cat`` of the same files into as many outputs.
 
-The roll-up syncs every part and deletes its inputs; a plain ``cat`` does neither. A third column syncs what ``cat``
-wrote. All inputs are in the page cache and on disk when a clock starts. Run: ``python benchmarks/bench_rollup.py``.
+The roll-up syncs every part before it deletes the inputs; a bare ``cat`` leaves its outputs in memory. So each is
+measured both ways: with and without syncing. Only the roll-up deletes its inputs. All inputs are in the page cache and
+on disk when a clock starts. Run: ``python benchmarks/bench_rollup.py``; TMPDIR chooses the disk.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 MAX_PART_BYTES = 200 * 2**20
 ROLL_UP = """
-import resource, sys, time
+import os, resource, sys, time
+if sys.argv[3] == "unsynced":
+    os.fsync = os.posix_fadvise = lambda *_: None
 from tolva.rollup import roll_up
 started = time.perf_counter()
 roll_up(sys.argv[1], prefix="B", max_bytes=int(sys.argv[2]))
@@ -44,27 +47,26 @@ def measure(folder: Path, total_bytes: int, files: int, rounds: int) -> str:
     sources = make_files(folder / "sources", total_bytes, files)
     max_bytes = min(MAX_PART_BYTES, total_bytes // 4)
     groups = greedy_groups(sources, max_bytes)
-    seconds: dict[str, list[float]] = {"roll-up": [], "cat": [], "cat, then sync": []}
+    seconds: dict[str, list[float]] = {"cat": [], "roll-up, unsynced": [], "cat, then sync": [], "roll-up": []}
     peak_mb = 0.0
     for _ in range(rounds):
-        job, outputs = folder / "job", folder / "outputs"
-        (job / "finished").mkdir(parents=True)
-        outputs.mkdir()
-        for source in sources:
-            shutil.copyfile(source, job / "finished" / source.name)
-        os.sync()
-        took, peak = roll_up(job, max_bytes)
-        seconds["roll-up"].append(took)
-        peak_mb = max(peak_mb, peak)
-        os.sync()
-        seconds["cat"].append(clock(lambda: cat(groups, outputs)))  # noqa: B023 - called at once
-        check_equal(job, outputs)
-        shutil.rmtree(outputs)
-        outputs.mkdir()
-        os.sync()
-        seconds["cat, then sync"].append(clock(lambda: cat(groups, outputs, sync=True)))  # noqa: B023 - called at once
-        shutil.rmtree(outputs)
-        shutil.rmtree(job)
+        for sync, cat_row, roll_up_row in ((False, "cat", "roll-up, unsynced"), (True, "cat, then sync", "roll-up")):
+            job, outputs = folder / "job", folder / "outputs"
+            (job / "finished").mkdir(parents=True)
+            outputs.mkdir()
+            for source in sources:
+                shutil.copyfile(source, job / "finished" / source.name)
+            os.sync()
+            started = time.perf_counter()
+            cat(groups, outputs, sync=sync)
+            seconds[cat_row].append(time.perf_counter() - started)
+            os.sync()
+            took, peak = roll_up(job, max_bytes, sync=sync)
+            seconds[roll_up_row].append(took)
+            peak_mb = max(peak_mb, peak)
+            check_equal(job, outputs)
+            shutil.rmtree(outputs)
+            shutil.rmtree(job)
     return table(seconds, total_bytes, files, len(groups), peak_mb)
 
 
@@ -96,26 +98,20 @@ def greedy_groups(files: Sequence[Path], max_bytes: int) -> list[list[Path]]:
     return groups
 
 
-def roll_up(job: Path, max_bytes: int) -> tuple[float, float]:
-    command = [sys.executable, "-c", ROLL_UP, str(job), str(max_bytes)]
+def roll_up(job: Path, max_bytes: int, *, sync: bool) -> tuple[float, float]:
+    command = [sys.executable, "-c", ROLL_UP, str(job), str(max_bytes), "synced" if sync else "unsynced"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     took, peak_mb = map(float, result.stdout.split())
     return took, peak_mb
 
 
-def cat(groups: Sequence[Sequence[Path]], outputs: Path, *, sync: bool = False) -> None:
+def cat(groups: Sequence[Sequence[Path]], outputs: Path, *, sync: bool) -> None:
     for number, group in enumerate(groups, 1):
         output = outputs / f"B_{number:04}.ndjson"
         with output.open("wb") as file:
             subprocess.run(["cat", *group], stdout=file, check=True)
         if sync:
             subprocess.run(["sync", output], check=True)
-
-
-def clock(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def check_equal(job: Path, outputs: Path) -> None:
@@ -125,13 +121,18 @@ def check_equal(job: Path, outputs: Path) -> None:
 
 
 def table(seconds: dict[str, list[float]], total_bytes: int, files: int, parts: int, peak_mb: float) -> str:
-    cat_seconds = statistics.median(seconds["cat"])
+    medians = {what: statistics.median(took) for what, took in seconds.items()}
     rounds = len(seconds["cat"])
-    rows = [f"| {total_bytes / 1e6:,.0f} MB, {files:,} files, {parts} parts | median of {rounds} | MB/s | over cat |"]
-    rows.append("|---|---|---|---|")
-    for what, took in seconds.items():
-        median = statistics.median(took)
-        rows.append(f"| {what} | {median:.2f} s | {total_bytes / 1e6 / median:,.0f} | {median / cat_seconds:.2f} |")
+    rows = [
+        (
+            f"| {total_bytes / 1e6:,.0f} MB, {files:,} files, {parts} parts | median of {rounds} | MB/s "
+            "| over cat | over cat, then sync |"
+        ),
+        "|---|---|---|---|---|",
+    ]
+    for what, took in medians.items():
+        ratios = f"{took / medians['cat']:.2f} | {took / medians['cat, then sync']:.2f}"
+        rows.append(f"| {what} | {took:.2f} s | {total_bytes / 1e6 / took:,.0f} | {ratios} |")
     rows.append("")
     rows.append(f"Peak memory of the roll-up: {peak_mb:.0f} MB. Parts equal to the outputs of cat, byte for byte.")
     return "\n".join(rows)

@@ -40,7 +40,7 @@ def write_stream(rollup: Rollup, rng: random.Random, *, errors: bool) -> None:
 
 
 def write_forever(root: Path, seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 - test data
+    rng = random.Random(seed)
     rollup = open_rollup(root)
     while True:
         while sum(1 for _ in (rollup.path / "finished").iterdir()) > MAX_WAITING_FILES:
@@ -57,7 +57,7 @@ def live(root: Path, point: str = "", hit: int = 1) -> None:
     crash_at(point, hit)
     rollup = open_rollup(root)
     rollup.prepare()
-    rng = random.Random(1)  # noqa: S311 - test data
+    rng = random.Random(1)
     with suppress(LookupError), rollup.stream() as stream:
         stream.write({"stream": "discarded", "n": 0})
         raise LookupError

@@ -68,7 +68,9 @@ def test_inputs_are_deleted_when_their_part_is_durable_and_not_before(
     rollup.aggregate()
     journal = ".rollup.json"
     part = "Z9000_0001.ndjson"
-    assert [effect for effect in effects if effect != f"fsync {rollup.path.name}"] == [
+    in_order = [effect for effect in effects if effect != f"fsync {rollup.path.name}"]
+    in_order[-3:-1] = sorted(in_order[-3:-1])  # inputs are deleted in no order
+    assert in_order == [
         f"copy_file_range .{part}.building",
         f"copy_file_range .{part}.building",
         f"fsync .{part}.building",

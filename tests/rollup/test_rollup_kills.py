@@ -122,8 +122,8 @@ def children() -> Iterator[list[BaseProcess]]:
 
 def test_killed_at_random_moments_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}, {KILLS} kills")  # noqa: T201 - shown when the test fails
-    rng = random.Random(seed)  # noqa: S311 - test data
+    print(f"seed {seed}, {KILLS} kills")
+    rng = random.Random(seed)
     rollup = open_rollup(tmp_path)
     rollup.prepare()
     receiver = Receiver(rollup)

@@ -97,7 +97,7 @@ def test_100_writers_of_250_records_while_parts_are_built(tmp_path: Path, seed: 
     rollup.prepare()
 
     def write(number: int) -> list[str]:
-        rng = random.Random(seed * 1000 + number)  # noqa: S311 - test data
+        rng = random.Random(seed * 1000 + number)
         records = [f'{{"id":"{number}.{index}","x":"{"y" * rng.randrange(2000)}"}}' for index in range(250)]
         with rollup.stream(errors=number % 10 == 0) as stream:
             for record in records:

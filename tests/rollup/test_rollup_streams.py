@@ -161,7 +161,7 @@ def test_a_short_write_is_gone_on_with(make_rollup: MakeRollup, monkeypatch: pyt
 @pytest.mark.parametrize("max_bytes", [200, 1000, 20_000])
 def test_gzip_streams_keep_to_the_cap_on_disk(make_rollup: MakeRollup, letters: str, max_bytes: int) -> None:
     rollup = make_rollup(max_bytes=max_bytes, gzip=True)
-    rng = random.Random(1)  # noqa: S311 - test data
+    rng = random.Random(1)
     records = [json.dumps("".join(rng.choices(letters, k=rng.randrange(100)))) for _ in range(1000)]
     with rollup.stream() as stream:
         for record in records:
@@ -178,7 +178,7 @@ def test_gzip_streams_keep_to_the_cap_on_disk(make_rollup: MakeRollup, letters: 
 
 def test_gzip_files_come_close_to_the_cap(make_rollup: MakeRollup) -> None:
     rollup = make_rollup(max_bytes=100_000, gzip=True)
-    rng = random.Random(2)  # noqa: S311 - test data
+    rng = random.Random(2)
     with rollup.stream() as stream:
         for _ in range(40_000):
             stream.write({"id": rng.randrange(10**9), "text": "the same text again and again"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +15,7 @@ from tolva import crash
 from tolva.errors import InputError
 from tolva.rollup import journal
 from tolva.rollup.copying import PartFile
-from tolva.rollup.ending import end_step, resume_step
+from tolva.rollup.ending import Ending
 from tolva.rollup.finished import FinishedFile, FinishedFiles, Identity, best_fit
 from tolva.rollup.folder import Folder, storage_errors
 from tolva.rollup.journal import Step
@@ -63,8 +62,7 @@ class Aggregator:
         self._files = files
         self._left: list[FinishedFile] = []
         self._numbers: dict[str, int] | None = None
-        self._background = ThreadPoolExecutor(1, thread_name_prefix="rollup")
-        self._ending: Future[None] | None = None
+        self._ending = Ending(folder, rules.finished)
         self.check = check
 
     def __enter__(self) -> Self:
@@ -73,8 +71,8 @@ class Aggregator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._named_errors(), self._background:
-            self._wait_for_ending()
+        with self._named_errors(), self._ending:
+            pass
 
     def recover(self) -> int:
         """Finish or undo the step that a dead process left; return the bytes of the part that this made, or 0."""
@@ -106,7 +104,7 @@ class Aggregator:
         step = journal.read(self._folder)
         made = self._folder.stat(building(step.part)) if step else None
         if step:
-            resume_step(self._folder, self._rules.finished, step)
+            self._ending.resume(step)
         for name in filter(is_building, self._folder.names()):
             crash.point("rollup.undo.before_unlink")
             self._folder.unlink(name)
@@ -129,7 +127,7 @@ class Aggregator:
         return Outcome(_room_bytes(chosen), len(left), _total_bytes(left), ended)
 
     def _find(self) -> list[FinishedFile]:
-        self._wait_for_ending()
+        self._ending.wait()
         return self._files.find(self._folder, self.check)
 
     def _choose(self, files: Sequence[FinishedFile], *, ended: bool) -> list[FinishedFile]:
@@ -153,14 +151,14 @@ class Aggregator:
                 crash.point("rollup.part.before_copy")
                 self._copy(file, copy)
             # The journal has room for one step.
-            self._wait_for_ending()
+            self._ending.wait()
         except BaseException:
             copy.close()
             self._folder.unlink(building(part))
             raise
         self._numbers = {**numbers, series: number}
         step = Step(part, tuple(file.identity for file in chosen), self._numbers)
-        self._ending = self._background.submit(end_step, self._folder, self._rules.finished, copy, step)
+        self._ending.begin(copy, step)
 
     def _last_numbers(self) -> dict[str, int]:
         """Return the last number of every series, by the journal and by the parts that are there."""
@@ -187,11 +185,6 @@ class Aggregator:
         if file.newline:
             crash.point("rollup.part.before_newline")
             part.append(file.newline)
-
-    def _wait_for_ending(self) -> None:
-        if self._ending is not None:
-            ending, self._ending = self._ending, None
-            ending.result()
 
     def _tidy(self) -> None:
         if others := self._files.others(self._folder):
