@@ -38,6 +38,7 @@ CREATE TABLE odd AS SELECT
   TIMESTAMPTZ '2024-01-01 00:00:00+02' + to_hours((i % 5)::INTEGER) AS tz, to_days((i % 4)::INTEGER) AS span,
   TIME '10:00' + to_minutes((i % 3)::INTEGER) AS clock, encode(repeat('x', (i % 3)::INTEGER)) AS raw,
   [i % 3, NULL, i] AS list, {'k': i % 4, 'word': 'w' || (i % 2)} AS pair, MAP {'a': i % 2} AS dict,
+  ['z', 'a', 'm', NULL][i % 4 + 1]::ENUM('z', 'm', 'a') AS mood, row(i % 2, 'x') AS couple,
   (i % 5)::DECIMAL(4,1) AS small, (i % 5)::DECIMAL(38,10) AS wide, TIMESTAMP_NS '2024-01-01 00:00:00.000000001' AS ns
 FROM range(40) AS r(i)
 """

@@ -33,7 +33,10 @@ SELECT shop, unnest([amount, 1]) FROM sales;
 SELECT random() < 2 FROM sales;
 SELECT 1;
 SELECT 1 AS a, 'x' AS b, NULL AS c;
+SELECT mood, couple, mood > 'm', [mood] FROM odd WHERE mood <> 'z';
 -- aggregates in two steps
+SELECT mood, couple, max(t), min(mood), max(couple) FROM odd GROUP BY mood, couple;
+SELECT max(mood), min(mood), count(DISTINCT mood), count(DISTINCT couple) FROM odd;
 SELECT count(*) FROM sales;
 SELECT sum(amount), avg(price), count(*), min(item), max(sold_at), sum(price), count(item), avg(amount) FROM sales;
 SELECT sum(amount), count(*), avg(price), min(item), bool_or(paid) FROM sales WHERE amount < 0;
@@ -113,6 +116,8 @@ SELECT count(*), sum(shop) FROM (SELECT shop, amount FROM sales ORDER BY amount,
 SELECT list(amount) FROM (SELECT amount FROM sales ORDER BY amount);
 SELECT shop, amount FROM sales ORDER BY amount DESC, price LIMIT 10 PERCENT;
 SELECT * FROM nothing ORDER BY shop LIMIT 3;
+SELECT mood, t FROM odd ORDER BY mood DESC NULLS LAST, t LIMIT 9;
+SELECT mood, [mood, 'a'], couple FROM odd ORDER BY mood, couple, t LIMIT 10 PERCENT;
 -- windows
 SELECT shop, amount, price, sum(amount) OVER (PARTITION BY shop ORDER BY amount, price ROWS UNBOUNDED PRECEDING) FROM sales;
 SELECT shop, amount FROM (SELECT *, row_number() OVER (PARTITION BY shop ORDER BY amount DESC, price) AS place FROM sales) WHERE place <= 3;
@@ -185,6 +190,7 @@ SELECT upper("Name") || item, sum(amount) FROM sales JOIN shops USING (shop) GRO
 SELECT "Name", count(DISTINCT item), median(amount) FROM sales JOIN shops USING (shop) GROUP BY "Name";
 SELECT item, sum(amount) FROM sales WHERE shop NOT IN (SELECT shop FROM shops WHERE shop IS NOT NULL) GROUP BY item;
 SELECT item, sum(amount) FROM sales WHERE NOT EXISTS (SELECT 1 FROM shops WHERE shops.shop = sales.shop) GROUP BY item;
+SELECT a.mood, b.couple, count(*) FROM odd a JOIN odd b ON a.mood = b.mood AND a.couple = b.couple GROUP BY ALL;
 -- common tables and unions
 WITH w AS (SELECT shop, sum(amount) AS s FROM sales GROUP BY shop) SELECT * FROM w WHERE s > 3;
 WITH w AS (SELECT shop, sum(amount) AS s FROM sales GROUP BY shop) SELECT x.shop, y.s FROM w x JOIN w y ON x.shop = y.shop;

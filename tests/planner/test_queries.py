@@ -35,6 +35,7 @@ QUERIES = dict(queries())
 GATHERED = {
     "filter-and-project-32",  # random()
     "order-and-limit-15",  # LIMIT by percentage
+    "order-and-limit-18",
     "windows-9",  # a frame by value over a key that was cast
     "joins-35",  # POSITIONAL
     "joins-36",  # ASOF

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
 from tolva.planner.algebra import Ref, UnsupportedError
 from tolva.planner.encode import line
-from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, group_by, grouped_bytes, item
+from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, arrived, group_by, grouped_bytes, item
 from tolva.planner.names import Names
 from tolva.planner.sql import expression, quoted
 
@@ -119,7 +119,7 @@ class Draft:
         moved = Branch(
             site=Site(inputs=(Input(output, output, Reads.PARTITION if spread else Reads.ALL),)),
             source=quoted(output),
-            outputs={c.name: Ref(name, c.type) for c, name in zip(columns, there, strict=True)},
+            outputs={c.name: arrived(c, name) for c, name in zip(columns, there, strict=True)},
             notes=("groups combined",),
         )
         return Flow((moved,), columns, frozenset(by) if spread else ONE_TASK, size)
@@ -150,7 +150,7 @@ class Draft:
         branch = Branch(
             site=Site(inputs=inputs),
             source=source,
-            outputs={c.name: Ref(c.name, c.type) for c in columns},
+            outputs={c.name: arrived(c) for c in columns},
             notes=(why,) if why else (),
         )
         return Flow((branch,), columns, together, flow.bytes)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, map_refs, refs
 from tolva.planner.sql import conjunction, expression, quoted, readable
+from tolva.planner.sql_types import survives
 
 ROW_BYTES = 100
 """A guess of how large one row is."""
@@ -180,6 +181,12 @@ class Flow:
 def grouped_bytes(flow: Flow, keys: Sequence[object]) -> int:
     """Guess how large the flow is once it is grouped by ``keys``."""
     return flow.bytes // _GROUPING_SHRINKS_BY if keys else ROW_BYTES
+
+
+def arrived(column: Column, name: str | None = None) -> Expr:
+    """Return a column of rows that came from elsewhere (called ``name`` there), of the type that it had there."""
+    ref = Ref(name or column.name, column.type)
+    return ref if survives(column.type) else Cast(ref, column.type)
 
 
 def group_by(count: int) -> str:

@@ -6,6 +6,7 @@ bound again over tables of just those columns, and must mean the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from tolva.planner.encode import line
 from tolva.planner.expressions import NO_COLUMN
 from tolva.planner.flow import Branch, Site
 from tolva.planner.sql import quoted
+from tolva.planner.sql_types import survives
 
 Tables = dict[str, tuple[Column, ...]]
 
@@ -28,19 +30,30 @@ def gather(
     used = _used(plan, tables) if plan else _all_columns(binder, tables, sql)
     if plan and not _suffices(binder, tables, used, sql, plan):
         used = {name: tables[name] for name in used}
-    inputs = []
+    inputs, ctes = [], []
     for name, columns in used.items():
         outputs = {c.name: Ref(c.name, c.type) for c in columns}
-        branch = Branch(Site(table=name), quoted(name), outputs, bare=True)
-        inputs.append(Input(name, draft.emit(branch, columns).name, Reads.ALL))
-    draft.end(_answer(sql, result), inputs, (f"gathered: {why}",))
+        output = draft.emit(Branch(Site(table=name), quoted(name), outputs, bare=True), columns).name
+        if all(survives(c.type) for c in columns):
+            inputs.append(Input(name, output, Reads.ALL))
+        else:
+            inputs.append(Input(output, output, Reads.ALL))
+            ctes.append(f"{quoted(name)} AS ({_arrived(output, columns)})")
+    draft.end(_answer(sql, result, ctes), inputs, (f"gathered: {why}",))
 
 
-def _answer(sql: str, result: Result) -> Result:
+def _arrived(output: str, columns: tuple[Column, ...]) -> str:
+    """Return the SELECT that gives a table's rows the types back that they lost on the way."""
+    listed = ", ".join(f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in columns)
+    return f"SELECT {listed} FROM {quoted(output)}"
+
+
+def _answer(sql: str, result: Result, ctes: Sequence[str]) -> Result:
     symbols = [f"c{n}" for n in range(len(result.columns))]
     exprs = [Ref(s, c.type) for s, c in zip(symbols, result.columns, strict=True)]
     items = ", ".join(line(exprs, result.columns, result.format))
-    text = f"SELECT {items} FROM ({sql}\n) AS answer({', '.join(symbols)})"
+    given = f"WITH {', '.join(ctes)} " if ctes else ""
+    text = f"{given}SELECT {items} FROM ({sql}\n) AS answer({', '.join(symbols)})"
     return replace(result, sql=text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tolva.planner.algebra import UnsupportedError
@@ -13,6 +14,7 @@ _PLAIN = {
     "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "INTERVAL", "UUID",
 }  # fmt: skip
 _NULL = "NULL"
+_LOSSY = re.compile(r"\b(ENUM|TUPLE|UNION)\b")  # Arrow makes text of the first, and of the others plain structs
 
 
 def type_sql(value: dict[str, Any]) -> str:
@@ -29,6 +31,11 @@ def type_sql(value: dict[str, Any]) -> str:
     if name in _NESTED and info is not None:
         return _NESTED[name](info)
     raise UnsupportedError(f"type {name}")
+
+
+def survives(type_: str) -> bool:
+    """Whether a type, as SQL, comes back as itself when its values went through Arrow."""
+    return _LOSSY.search(type_) is None
 
 
 def _decimal(info: dict[str, Any]) -> str:

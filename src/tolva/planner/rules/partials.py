@@ -67,7 +67,7 @@ def _typed(expr: Expr, call: AggregateCall) -> Expr:
 def _sum_type(type_: str) -> str:
     if type_.startswith("DECIMAL"):
         return f"DECIMAL(38,{type_.rstrip(')').split(',')[1]})"
-    return "DOUBLE" if type_ in ("FLOAT", "DOUBLE") else "UHUGEINT" if type_ == "UHUGEINT" else "HUGEINT"
+    return "DOUBLE" if type_ in ("FLOAT", "DOUBLE", "UHUGEINT") else "HUGEINT"
 
 
 def _is_number(expr: Expr) -> bool:

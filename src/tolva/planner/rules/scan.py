@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tolva.planner.algebra import Node, Ref, Scan
-from tolva.planner.flow import Branch, Flow, Site
+from tolva.planner.algebra import Node, Scan
+from tolva.planner.flow import Branch, Flow, Site, arrived
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.sql import quoted
 
@@ -16,7 +16,7 @@ def scan(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     branch = Branch(
         site=Site(table=node.table),
         source=quoted(node.table),
-        outputs={c.name: Ref(name, c.type) for c, name in known},
+        outputs={c.name: arrived(c, name) for c, name in known},
         bare=True,
     )
     return Flow((branch,), tuple(c for c, _ in known), None, planning.table_bytes[node.table])
