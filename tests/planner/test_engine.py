@@ -152,3 +152,10 @@ def test_rows_without_columns_are_counted(engine: Engine) -> None:
     stage, plan = scan(Output("o", "SELECT count(*) AS n FROM t", NUMBERS[:1]))
     (left,) = engine.outputs(stage, plan, {"t": [rows(1, 2, 3).select([])]})
     assert left.rows.to_pydict() == {"n": [3]}
+
+
+def test_many_different_queries_are_no_burden(engine: Engine) -> None:
+    for n in range(200):
+        stage, plan = scan(Output("o", f"SELECT n + {n} AS n FROM t", NUMBERS[:1]))
+        (left,) = engine.outputs(stage, plan, {"t": [rows(1)]})
+        assert left.rows.to_pydict() == {"n": [1 + n]}

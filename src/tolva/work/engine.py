@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ class _Session:
         self._connection = connection
         self._slots: dict[str, _Slot] = {}
         self._prepared: dict[str, str] = {}
+        self._numbers = count()
 
     def hold(self, tables: Mapping[str, pa.Table]) -> None:
         """Put rows into the relations."""
@@ -146,11 +148,16 @@ class _Session:
 
     def answer(self, sql: str) -> pa.Table:
         """Return the rows of a SELECT; it is prepared once and kept."""
-        name = self._prepared.get(sql)
-        if name is None:
-            name = self._prepared[sql] = f"statement_{len(self._prepared)}"
-            self._connection.execute(f"PREPARE {name} AS {sql}")
+        name = self._prepared.get(sql) or self._prepare(sql)
         return self._connection.sql(f"EXECUTE {name}").to_arrow_reader(_BATCH_ROWS).read_all()
+
+    def _prepare(self, sql: str) -> str:
+        if len(self._prepared) == _STATEMENTS_MAX:
+            self._connection.execute(f"DEALLOCATE {self._prepared.pop(next(iter(self._prepared)))}")
+        name = f"statement_{next(self._numbers)}"
+        self._connection.execute(f"PREPARE {name} AS {sql}")
+        self._prepared[sql] = name
+        return name
 
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a SELECT as they come."""
@@ -164,6 +171,7 @@ class _Session:
 
 
 _SESSIONS_MAX = 32
+_STATEMENTS_MAX = 64
 
 _SETTINGS: dict[str, Any] = {
     "arrow_lossless_conversion": True,
