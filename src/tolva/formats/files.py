@@ -53,7 +53,10 @@ def similar_file(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f" There is no folder {folder} either."
-    names = sorted(entry.name for entry in folder.iterdir())
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return ""
     near = get_close_matches(path.name, names, n=3, cutoff=0.5)
     return f" Nearby: {', '.join(near)}." if near else ""
 

@@ -19,6 +19,7 @@ from tolva.formats.delimited.text import Text
 from tolva.formats.types import decimal_size
 
 _BLOCK_BYTES = 1024 * 1024
+_MAX_BLOCK_BYTES = 2**31 - 1
 _BOM = b"\xef\xbb\xbf"
 _MAX_PRECISION = 38
 _TRUE = ["true", "True", "TRUE", "1", "t", "T", "yes", "Yes", "YES", "y", "Y"]
@@ -74,7 +75,9 @@ def _parse(text: Text, types: Mapping[str, pa.DataType], block_bytes: int) -> pa
     try:
         return csv.read_csv(
             pa.BufferReader(data),
-            read_options=csv.ReadOptions(use_threads=False, block_size=block_bytes, column_names=list(text.header)),
+            read_options=csv.ReadOptions(
+                use_threads=False, block_size=min(block_bytes, _MAX_BLOCK_BYTES), column_names=list(text.header)
+            ),
             parse_options=csv.ParseOptions(
                 delimiter=dialect.delimiter,
                 quote_char=dialect.quote if dialect.quote and traits.get("quoted") else False,

@@ -34,19 +34,19 @@ class Sniffed:
     types: tuple[str | None, ...]
 
 
-def sniff(sample: bytes, *, complete: bool, hints: Hints, max_records: int) -> Sniffed:
+def sniff(sample: bytes, *, complete: bool, hints: Hints | Dialect, max_records: int) -> Sniffed:
     """Learn a file's dialect, names and types from its first bytes.
 
     Args:
         sample: the file's start.
         complete: the sample is all of it; else what follows its last whole record is left out.
-        hints: what isn't to be found out.
+        hints: what isn't to be found out; the whole dialect, for a file that is written as another one.
         max_records: look at no more than these; one is enough for the names.
 
     UnicodeDecodeError when the header isn't UTF-8; other bytes that aren't are left to the reader to find.
     """
     text = sample if complete else sample[: sample.rfind(b"\n") + 1]
-    dialect = _dialect(text, hints)
+    dialect = hints if isinstance(hints, Dialect) else _dialect(text, hints)
     sampled = islice(_records(text, dialect), max_records)
     rows = [[field.decode(errors="replace") for field in record.fields] for record in sampled]
     if not rows:
@@ -81,9 +81,11 @@ def _is_header(first: Sequence[str], below: Sequence[str | None] | None) -> bool
 
 
 def _dialect(text: bytes, hints: Hints) -> Dialect:
-    """Choose delimiter and quote: those by which most records have the same number of fields, and more than one."""
+    """Choose delimiter, quote and escape by which most records have the same number of fields, and more than one."""
     quotes = hints.quote or (_QUOTES if b"'" in text and b'"' not in text else _QUOTES[0])
-    candidates = [Dialect(d, quote) for quote in quotes for d in hints.delimiter or _DELIMITERS if d != quote]
+    delimiters = hints.delimiter or _DELIMITERS
+    escapes = (None, "\\") if any(f"\\{quote}".encode() in text for quote in quotes) else (None,)
+    candidates = [Dialect(d, q, e) for e in escapes for q in quotes for d in delimiters if d not in (q, e)]
     if len(candidates) == 1:
         return candidates[0]
     scores = [_score(text, candidate) for candidate in candidates]

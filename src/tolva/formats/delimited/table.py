@@ -75,15 +75,14 @@ def _open_files(files: Sequence[tuple[str, Path]], hints: Hints) -> tuple[list[_
     sampled = _spread(len(files))
     for i, (name, path) in enumerate(files):
         sample = _FIRST_SAMPLE if dialect is None else _SAMPLE if i in sampled else _HEADER_SAMPLE
-        file, found = _open_file(name, path, sample, hints)
+        file, found = _open_file(name, path, sample, dialect or hints)
         opened.append(file)
-        if file.names:
-            dialect = dialect or found
-            hints = Hints(dialect.delimiter, dialect.quote, dialect.header)
+        if file.names and dialect is None:
+            dialect = found
     return opened, dialect or Dialect()
 
 
-def _open_file(name: str, path: Path, sample: _Sample, hints: Hints) -> tuple[_Opened, Dialect]:
+def _open_file(name: str, path: Path, sample: _Sample, hints: Hints | Dialect) -> tuple[_Opened, Dialect]:
     """Look at one file: at a sample, or at more where the sample hasn't even one record."""
     for size in (sample.bytes, MAX_RECORD_BYTES):
         head = read_head(path, name, size)
