@@ -83,8 +83,8 @@ def test_generated_files(tmp_path_factory: pytest.TempPathFactory, table: list[l
         "a,b\n'x,y',2\n",
         "'a','b'\n'c','d'\n", "x,n\n'tis,5\nit's,6\n", "a,b\n1.5,2\n2.5,3\n", "5,2\n2.5,3\n",
         "a,b\n2024-01-01,2024-01-01 07:08\n",
-       
-        'a,b\n"x \\"y\\", z",1\n"u",2\n', "x,y,1\nu,v,2\n", "a,b,c\nx,y,1\n", "a,b\n01,2\n", 'a,b\n"1","2"\n', 'a,b\n"x\ny",2\n', "a,b\n1, 2\n3,4\n",
+        'a,b\n"x \\"y\\", z",1\n"u",2\n', "x,y,1\nu,v,2\n",
+        "a,b,c\nx,y,1\n", "a,b\n01,2\n", 'a,b\n"1","2"\n', 'a,b\n"x\ny",2\n', "a,b\n1, 2\n3,4\n",
     ],
 )  # fmt: skip
 def test_telling_files(tmp_path: Path, text: str) -> None:
