@@ -146,6 +146,27 @@ class TestTrouble:
         assert [path.name for path in rollup.path.iterdir()] == ["finished"]
         assert rollup.run() == 1
 
+    def test_inputs_that_cannot_be_deleted_are_not_rolled_up_twice(
+        self, make_rollup: MakeRollup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rollup = make_rollup(max_bytes=10)
+        for letter in "abc":
+            (rollup.path / "finished" / letter).write_bytes(letter.encode() * 9 + b"\n")
+        rollup.finish()
+        unlink = os.unlink
+
+        def refuse_one(path: str, **options: int) -> None:
+            if path == "finished/a":
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            unlink(path, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", refuse_one)
+            with pytest.raises(StorageError, match="finished/a"):
+                rollup.run()
+        rollup.run()
+        assert [part.read_bytes()[:1] for part in rollup.parts()] == [b"a", b"b", b"c"]
+
     @pytest.mark.parametrize("refusal", [errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
     def test_without_copy_file_range_the_kernel_still_copies(
         self, make_rollup: MakeRollup, monkeypatch: pytest.MonkeyPatch, refusal: int

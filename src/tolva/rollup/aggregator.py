@@ -150,7 +150,7 @@ class Aggregator:
             for file in chosen:
                 crash.point("rollup.part.before_copy")
                 self._copy(file, copy)
-            # The journal has room for one step.
+            # The journal has room for one step: one that failed must stay there, to be resumed.
             self._ending.wait()
         except BaseException:
             copy.close()
