@@ -159,6 +159,7 @@ SELECT shop FROM sales WHERE shop NOT IN (SELECT shop FROM shops WHERE size > 1 
 SELECT shop, shop IN (SELECT shop FROM shops WHERE size > 1) FROM sales;
 SELECT shop FROM sales WHERE EXISTS (SELECT 1 FROM shops WHERE shops.shop = sales.shop);
 SELECT shop FROM sales WHERE NOT EXISTS (SELECT 1 FROM shops WHERE shops.shop = sales.shop AND size > 1);
+SELECT a.shop FROM sales a WHERE EXISTS (SELECT * FROM shops b WHERE b.shop = a.shop AND b.size <> a.amount) AND NOT EXISTS (SELECT * FROM shops c WHERE c.shop = a.shop AND c.size <> a.price AND c.size > 1);
 SELECT shop, EXISTS (SELECT 1 FROM shops WHERE shops.shop = sales.shop) FROM sales;
 SELECT shop FROM sales WHERE paid OR shop IN (SELECT shop FROM shops);
 SELECT shop, (SELECT max(size) FROM shops WHERE shops.shop = sales.shop) FROM sales;

@@ -37,8 +37,8 @@ GATHERED = {
     "order-and-limit-15",  # LIMIT by percentage
     "order-and-limit-18",
     "windows-9",  # a frame by value over a key that was cast
-    "joins-35",  # POSITIONAL
-    "joins-36",  # ASOF
+    "joins-36",  # POSITIONAL
+    "joins-37",  # ASOF
     "common-tables-and-unions-8",  # a recursive query
     "common-tables-and-unions-21",  # a table function
     "common-tables-and-unions-23",  # a sample

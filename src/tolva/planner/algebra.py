@@ -224,6 +224,10 @@ class Aggregate:
     columns: tuple[Column, ...]
 
 
+NULL_SAFE = frozenset({"IS DISTINCT FROM", "IS NOT DISTINCT FROM"})
+"""Comparisons that are never NULL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One condition of a join: ``left comparison right``, each side over its own child's columns."""

@@ -13,6 +13,7 @@ from functools import singledispatch
 
 from tolva.plan import Column
 from tolva.planner.algebra import (
+    NULL_SAFE,
     Aggregate,
     Call,
     Condition,
@@ -45,7 +46,7 @@ from tolva.planner.unique import has_one_partner
 Predicates = tuple[Expr, ...]
 
 _COMPARISONS = frozenset({"=", "<>", "<", ">", "<=", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"})
-_NULL_SAFE = "IS NOT DISTINCT FROM"
+_EQUAL = frozenset({"=", "IS NOT DISTINCT FROM"})
 
 
 def pushed(node: Node) -> Node:
@@ -219,7 +220,7 @@ def _tested(node: Join, predicates: Predicates) -> Node | None:
     match wanted[0]:
         case Ref():
             kind, value = "semi", Constant("TRUE", "BOOLEAN")
-        case Call("NOT", (Ref(),)) if not node.others and all(c.comparison == _NULL_SAFE for c in node.conditions):
+        case Call("NOT", (Ref(),)) if not node.others and all(c.comparison in NULL_SAFE for c in node.conditions):
             kind, value = "anti", Constant("FALSE", "BOOLEAN")
         case _:
             return None
@@ -250,7 +251,7 @@ def _condition(predicate: Expr, left: frozenset[str], right: frozenset[str]) -> 
         return None
     if refs(one) <= left and refs(other) <= right:
         return Condition(one, predicate.name, other)
-    if predicate.name in ("=", _NULL_SAFE) and refs(one) <= right and refs(other) <= left:
+    if predicate.name in _EQUAL and refs(one) <= right and refs(other) <= left:
         return Condition(other, predicate.name, one)
     return None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tolva.planner.algebra import Condition, Join, UnsupportedError, refs
+from tolva.planner.algebra import NULL_SAFE, Condition, Join, UnsupportedError, refs
 from tolva.planner.planning import Needed
 from tolva.planner.sql import expression, quoted, readable
 
 KEEPS_LEFT_ONLY = frozenset({"semi", "anti", "mark"})
-_NULL_SAFE = "IS NOT DISTINCT FROM"
 _KINDS = {
     "inner": "JOIN",
     "left": "LEFT JOIN",
@@ -53,7 +52,7 @@ def _condition(condition: Condition) -> str:
 def _mark_source(node: Join, left: str, right: str) -> str:
     if node.mark is None or node.others:
         raise UnsupportedError("a correlated IN")
-    if all(c.comparison == _NULL_SAFE for c in node.conditions):
+    if all(c.comparison in NULL_SAFE for c in node.conditions):
         tests = " AND ".join(_condition(c) for c in node.conditions) or "TRUE"
         found = f"EXISTS (SELECT 1 FROM {right} AS b WHERE {tests})"
     elif len(node.conditions) == 1 and node.conditions[0].comparison == "=":
