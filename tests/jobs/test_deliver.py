@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tolva.errors import OutputError, StorageError
-from tolva.jobs.deliver import check_folder, deliver
+from tolva.jobs.deliver import check_folder, deliver, delivered_job, manifest_of
 from tolva.model import Part
 from tolva.storages.local import LocalStorage
 
@@ -29,9 +29,12 @@ def stored(storage: LocalStorage, ordinal: int, data: bytes) -> Part:
 def test_parts_and_manifest(storage: LocalStorage, tmp_path: Path) -> None:
     parts = [stored(storage, 1, b"a\n1\n"), stored(storage, 2, b"a\n2\n")]
     check_folder(tmp_path / "out")
-    manifest = deliver("j", parts, storage, tmp_path / "out")
+    deliver("j", parts, storage, tmp_path / "out")
     assert (tmp_path / "out/q_0001.csv").read_bytes() == b"a\n1\n"
-    assert json.loads((tmp_path / "out/manifest.json").read_text()) == manifest
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest == manifest_of("j", parts)
+    assert delivered_job(tmp_path / "out") == "j"
+    assert delivered_job(tmp_path) is None
     assert [part["name"] for part in manifest["output"]] == ["q_0001.csv", "q_0002.csv"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "q_0001.csv", "q_0002.csv"]
 

@@ -17,10 +17,11 @@ from tolva.rollup import Rollup
 from tolva.rollup.finished import FinishedFile, FinishedFiles
 
 MEMORY_PROGRAM = """
-import resource, sys
+import re, sys
 from tolva.rollup import roll_up
 roll_up(sys.argv[1], prefix="M", max_bytes=int(sys.argv[2]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss: that begins with the size of the parent at the fork.
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 
 

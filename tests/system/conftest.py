@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import program
 import pytest
+from program import Tolva
 
 from tolva.coffee import four_questions
 from tolva.coffee.generate import generate
-
-Tolva = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def tolva(tmp_path: Path) -> Tolva:
     """Run ``tolva`` with this test's state, in this test's folder."""
 
-    def call(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    def call(*words: str | Path, **environment: str) -> program.Done:
         return program.run(*words, state=tmp_path / "state", cwd=tmp_path, **environment)
 
     return call

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+Done = subprocess.CompletedProcess[str]
+Tolva = Callable[..., Done]
+"""Runs the command with the words and environment given."""
 
 TOLVA = Path(sys.executable).with_name("tolva")
 
@@ -24,7 +29,7 @@ def start(*words: str | Path, state: Path, cwd: Path, **environment: str) -> sub
     )
 
 
-def run(*words: str | Path, state: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*words: str | Path, state: Path, cwd: Path, **environment: str) -> Done:
     """Run the command to its end."""
     process = start(*words, state=state, cwd=cwd, **environment)
     out, err = process.communicate(timeout=300)

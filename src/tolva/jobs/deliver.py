@@ -29,15 +29,15 @@ def check_folder(folder: Path) -> None:
         raise _cannot_write(folder, error) from None
 
 
-def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) -> dict[str, Any]:
-    """Write the parts and the manifest into ``folder``; return the manifest.
+def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) -> None:
+    """Write the parts and the manifest into ``folder``.
 
     Each file appears whole or not at all, and the manifest last, so a manifest always tells the truth. Parts of an
     earlier run that its manifest names and this one lacks are removed. May be repeated after an interruption.
     Raises OutputError if the folder can't be written, StorageError if stored bytes aren't those that were committed.
     """
     manifest = manifest_of(job_id, parts)
-    stale = _delivered(folder) - {part.name for part in parts}
+    stale = {Path(part["name"]).name for part in _manifest(folder)["output"]} - {part.name for part in parts}
     try:
         for part in parts:
             _copy(part, storage, folder / part.name)
@@ -47,7 +47,12 @@ def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) 
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(folder, error) from None
-    return manifest
+
+
+def delivered_job(folder: Path) -> str | None:
+    """Return the id of the job whose results are complete in ``folder``, None if there are none."""
+    job_id: str | None = _manifest(folder)["job"]
+    return job_id
 
 
 def manifest_of(job_id: str, parts: Sequence[Part]) -> dict[str, Any]:
@@ -84,12 +89,13 @@ def _replace(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def _delivered(folder: Path) -> set[str]:
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Read the folder's manifest; one without parts if there is none, or another program's file of that name."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return {Path(part["name"]).name for part in manifest["output"]}
+        return {"job": manifest["job"], "output": [{"name": part["name"]} for part in manifest["output"]]}
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return {"job": None, "output": []}
 
 
 def _cannot_write(folder: Path, error: OSError) -> OutputError:

@@ -14,7 +14,7 @@ from tolva.backends import Backends
 from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, TolvaError
 from tolva.jobs import folder_lock
-from tolva.jobs.deliver import check_folder, deliver
+from tolva.jobs.deliver import check_folder, deliver, delivered_job, manifest_of
 from tolva.jobs.document import JobDocument, brief_of
 from tolva.jobs.feed import feed
 from tolva.jobs.prepare import Prepared
@@ -91,7 +91,10 @@ class Run:
             prepared = None if resume else self._prepare(document, data)
             backends = self._connect()
             try:
-                job = _taken_up(backends, digest) if prepared is None else _new(backends, document, prepared(), digest)
+                if prepared is None:
+                    job = _taken_up(backends, digest, output)
+                else:
+                    job = _new(backends, document, prepared(), digest)
                 if job.status is not JobStatus.COMPLETED:
                     job = self._work(backends, job, report)
                 return _finish(backends, job, output)
@@ -159,10 +162,14 @@ def _new(backends: Backends, document: JobDocument, prepared: Prepared, digest: 
     return submit(backends.catalog, document, prepared, client=CLIENT, digest=digest)
 
 
-def _taken_up(backends: Backends, digest: str) -> Job:
+def _taken_up(backends: Backends, digest: str, output: Path) -> Job:
     for job in _unfinished(backends.catalog, digest):
         backends.catalog.release_job(job.id)
         return job
+    for job in backends.catalog.jobs(client=CLIENT, digest=digest, statuses=[JobStatus.COMPLETED]):
+        # Killed after its last file was there: nothing is left to do, and that is no error.
+        if job.id == delivered_job(output):
+            return job
     raise NotFoundError(
         "There is no unfinished run of this job document with this data and output folder to resume. "
         "Run it without --resume."
@@ -177,10 +184,12 @@ def _unfinished(catalog: Catalog, digest: str) -> list[Job]:
 
 def _finish(backends: Backends, job: Job, output: Path) -> Finished:
     catalog = backends.catalog
-    manifest = deliver(job.id, catalog.parts(job.id), backends.storage, output)
-    catalog.mark_retrieved(job.id)
+    parts = catalog.parts(job.id)
+    if job.retrieved_at is None:
+        deliver(job.id, parts, backends.storage, output)
+        catalog.mark_retrieved(job.id)
     backends.storage.delete_below(f"jobs/{job.id}")
-    return _finished(catalog, catalog.job(job.id), manifest)
+    return _finished(catalog, catalog.job(job.id), manifest_of(job.id, parts))
 
 
 def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:

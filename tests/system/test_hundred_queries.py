@@ -13,9 +13,11 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from conftest import Tolva
+from program import Tolva
 
-QUERIES = [line for line in Path(__file__).with_name("queries.sql").read_text().splitlines() if line[:2] != "--"]
+QUERIES = [
+    line for line in Path(__file__).with_name("hundred_queries.sql").read_text().splitlines() if line[:2] != "--"
+]
 
 COLUMNS = {
     "sales": {

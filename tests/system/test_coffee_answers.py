@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from conftest import Tolva
+from program import Tolva
 
 SAMPLE = os.environ.get("TOLVA_SAMPLE_DATA")
 
