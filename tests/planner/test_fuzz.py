@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from judge import How, Judge
 
-COUNT = int(os.environ.get("TOLVA_FUZZ", "60"))
+COUNT = int(os.environ.get("TOLVA_FUZZ", "40"))
 
 WAYS = st.builds(
     How,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tolva.plan import Column
-from tolva.planner.algebra import Expr, Join, Node, Ref
+from tolva.planner.algebra import Condition, Expr, Join, Node, Ref
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Site
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.rules.joining import KEEPS_LEFT_ONLY, describe, join_source, sides_needed
@@ -27,7 +27,7 @@ def join(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     left, right = planning.flow(node.left, for_left), planning.flow(node.right, for_right)
     if left.in_one_task and right.in_one_task:
         return _side_by_side(node, left, right, ONE_TASK)
-    keys = [c for c in node.conditions if c.comparison in _HASHABLE]
+    keys = _hash_keys(node)
     small = _small_side(node, left, right, planning.broadcast_bytes, keyed=bool(keys))
     if small is right:
         return broadcast_right(node, left, right, planning)
@@ -37,6 +37,11 @@ def join(node: Node, needed: Needed, planning: Planning) -> Flow | None:
         return _partitioned(node, left, right, planning)
     why = f"{describe(node)}, without equal keys: one task"
     return _side_by_side(node, planning.draft.gather(left, why), planning.draft.gather(right, why), ONE_TASK)
+
+
+def _hash_keys(node: Join) -> list[Condition]:
+    """Return the conditions under which partners have the same hash: equal values of one type."""
+    return [c for c in node.conditions if c.comparison in _HASHABLE and c.left.type == c.right.type]
 
 
 def _small_side(node: Join, left: Flow, right: Flow, broadcast_bytes: int, *, keyed: bool) -> Flow | None:
@@ -73,7 +78,7 @@ def _broadcast(node: Join, big: Flow, small: Flow, planning: Planning, *, small_
 
 
 def _partitioned(node: Join, left: Flow, right: Flow, planning: Planning) -> Flow:
-    conditions = [c for c in node.conditions if c.comparison in _HASHABLE]
+    conditions = _hash_keys(node)
     left, left_keys = _with_keys(left, [c.left for c in conditions], planning)
     right, right_keys = _with_keys(right, [c.right for c in conditions], planning)
     why = f"{describe(node)}; both sides meet in partitions of the keys"
