@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +14,24 @@ from tolva.jobs.run import Run, RunSettings
 from tolva.work.children import Children
 from tolva.work.setup import TaskSetup
 
-_PRELOAD = ("tolva.work.task", "tolva.planner.planner", "tolva.formats.delimited.reader", "tolva.rollup")
+_PRELOAD = (
+    "tolva.work.task",
+    "tolva.planner.planner",
+    "tolva.planner.spread",
+    "tolva.formats.delimited.reader",
+    "tolva.rollup",
+)
+    "tolva.work.task",
+    "tolva.planner.planner",
+    "tolva.planner.spread",
+    "tolva.formats.delimited.reader",
+    "tolva.rollup",
+)
 
 
 @contextmanager
 def runner(settings: Settings) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
-    # Numpy's linear algebra would start threads of its own in every process.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     tasks = TaskSetup(
         local_storage(settings),
         memory_bytes=settings.memory_bytes // settings.workers,

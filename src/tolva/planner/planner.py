@@ -14,12 +14,7 @@ from tolva.planner.gate import one_select, only_own_tables
 from tolva.planner.gather import gather
 from tolva.planner.names import Names
 from tolva.planner.one_parse import one_parse
-from tolva.planner.operators import decode
-from tolva.planner.planning import Planning
 from tolva.planner.pointer import query_error
-from tolva.planner.pushdown import pushed
-from tolva.planner.rules import RULES
-from tolva.planner.steady import steady
 
 
 class Planner:
@@ -63,10 +58,10 @@ class Planner:
             gather(self._draft, self._binder, self._tables, sql, bound, result, why=str(reason))
 
     def _spread(self, bound: dict[str, Any] | None, result: Result) -> None:
+        if not self._tables:
+            raise UnsupportedError("there is no table whose rows could be spread")
         if bound is None:
             raise UnsupportedError("a shape that DuckDB can't describe")
-        symbols = Names()
-        node = pushed(steady(decode(bound, self._binder, symbols), self._binder))
-        planning = Planning(RULES, self._binder, self._draft, symbols, self._bytes, self._broadcast_bytes)
-        flow = planning.flow(node, frozenset(c.name for c in node.columns))
-        self._draft.finish(result, flow, node.columns)
+        from tolva.planner.spread import spread  # noqa: PLC0415 - a question without tables is quick without it
+
+        spread(bound, result, self._binder, self._draft, self._bytes, self._broadcast_bytes)
