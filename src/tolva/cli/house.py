@@ -21,12 +21,6 @@ _PRELOAD = (
     "tolva.formats.delimited.reader",
     "tolva.rollup",
 )
-    "tolva.work.task",
-    "tolva.planner.planner",
-    "tolva.planner.spread",
-    "tolva.formats.delimited.reader",
-    "tolva.rollup",
-)
 
 
 @contextmanager
