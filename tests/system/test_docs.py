@@ -21,7 +21,7 @@ def test_examples(page: str, tolva: Tolva, tmp_path: Path) -> None:
     for block in _BLOCK.finditer((ROOT / page).read_text()):
         if block["file"]:
             (tmp_path / block["file"]).write_text(block["text"])
-        if block["kind"] == "console":
+        if block["kind"] == "console" and block["text"].startswith("$ tolva"):
             for command, expected in _commands(block["text"]):
                 done = tolva(*command[1:])
                 assert done.returncode == 0, done.stderr
