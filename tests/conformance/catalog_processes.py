@@ -46,7 +46,7 @@ def race(place: Place, plan: Plan, folder: Path, seed: int) -> Outcome:
 
 
 def race_with(catalog: Catalog, work: Work, seed: int) -> Outcome:
-    rng = random.Random(seed)  # noqa: S311 - chance, not secrecy
+    rng = random.Random(seed)
     claimed: Counter[int] = Counter()
     accepted: Counter[int] = Counter()
     while not catalog.job("job").status.final:
@@ -65,7 +65,7 @@ def race_with(catalog: Catalog, work: Work, seed: int) -> Outcome:
 def claim_these(place: Place, ids: list[int], seed: int) -> list[int]:
     catalog = place.open()
     shuffled = list(ids)
-    random.Random(seed).shuffle(shuffled)  # noqa: S311 - likewise
+    random.Random(seed).shuffle(shuffled)
     claims = [claim for task_id in shuffled for claim in catalog.claim([task_id], f"{seed}", LEASE_SECONDS)]
     catalog.close()
     return [claim.task_id for claim in claims]

@@ -73,7 +73,7 @@ class Simulation:
     """One job, its feeder, a reconciler, and workers that hold claims for as long as they like."""
 
     def __init__(self, seed: int, catalog: Catalog, clock: FakeClock, work_on: Callable[[Plan], Work]) -> None:
-        self.rng = Random(seed)  # noqa: S311 - chance, not secrecy
+        self.rng = Random(seed)
         self.catalog = catalog
         self.clock = clock
         self.work = work_on(any_plan(self.rng))
