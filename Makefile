@@ -11,7 +11,7 @@ demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
 
 test: $(VENV)/ready-dev  ## every test
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: $(VENV)/ready-dev  ## lint, types, import rules
 	@$(BIN)/ruff check .
@@ -27,7 +27,7 @@ clean:  ## remove the virtual environment and caches
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "tolva needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 ..."; exit 1; }
+	  || { echo "tolva needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -11,21 +11,23 @@ import time
 from pathlib import Path
 
 import program
+import pytest
 
 KILLS = int(os.environ.get("TOLVA_KILLS", "50"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 
 
-def test_killed_at_random_moments(coffee: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", [0, 1])
+def test_killed_at_random_moments(coffee: Path, tmp_path: Path, half: int) -> None:
     print(f"TOLVA_SEED={SEED} TOLVA_KILLS={KILLS}")
-    chance = random.Random(SEED)
+    chance = random.Random(SEED + half)
     began = time.monotonic()
     undisturbed = program.run(*_words(coffee, tmp_path / "out"), state=tmp_path / "state", cwd=tmp_path)
     seconds = time.monotonic() - began
     assert undisturbed.returncode == 0, undisturbed.stderr
     expected = _results(tmp_path / "out")
     kills = run = 0
-    while kills < KILLS:
+    while kills < (KILLS + half) // 2:
         run += 1
         output, state = tmp_path / f"out-{run}", tmp_path / f"state-{run}"
         resume: tuple[str, ...] = ()
