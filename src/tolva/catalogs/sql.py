@@ -6,6 +6,7 @@ statements. An adapter says how to connect, tell the time, insert and explain it
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ WRITES = "tolva_writes"
 """The execution option that says of a transaction that it will write, for databases that lock before they read."""
 
 
-class SqlCatalog:
+class SqlCatalog(ABC):
     """All of a catalog but what differs between databases."""
 
     def __init__(self, engine: Engine, inserts: Inserts, limits: Limits) -> None:
@@ -35,13 +36,13 @@ class SqlCatalog:
         self._inserts = inserts
         self._limits = limits
 
+    @abstractmethod
     def _now(self, connection: Connection) -> float:
         """Return the time by the catalog's clock."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _explain(self, error: DBAPIError) -> CatalogError:
         """Return what happened in the database, and what to do about it."""
-        raise NotImplementedError
 
     @contextmanager
     def _write(self, name: str) -> Iterator[Tx]:
