@@ -79,20 +79,29 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A run of whole records: ``[offset, offset + length)`` of its file. ``traits`` are the format's own notes."""
+    """A run of whole records: ``[offset, offset + length)`` of its file. ``traits`` are the format's own notes.
+
+    With a ``key`` its bytes are that stored object: files that were uploaded, or had to be decoded, are kept chunk by
+    chunk, and the offset counts decoded bytes. Without one they are a range of the file where it lies.
+    """
 
     offset: int
     length: int
     traits: dict[str, Any] = field(default_factory=dict)
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """The message that a task is ready. Losing or repeating one harms nothing. ``bytes`` is what the task reads."""
+    """The message that a task is ready. Losing or repeating one harms nothing. ``bytes`` is what the task reads.
+
+    ``job_id`` lets a dispatcher be fair to jobs.
+    """
 
     task_id: int
     role: Role
     bytes: int = 0
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ DEFAULT_MAX_PART_BYTES = 200 * 2**20
 """The size cap of a result's parts where nothing else is said."""
 
 
+SQL_KERNEL = "sql"
+"""The kernel of stages whose outputs and results are SELECTs."""
+
+
 class Role(StrEnum):
     """What kind of work a stage is; each role can have its own workers."""
 
@@ -101,7 +105,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a plan. The ``notes`` of a finish stage say for people what its task does, and why (gather)."""
+    """One step of a plan. The ``notes`` of a finish stage say for people what its task does, and why (gather).
+
+    ``kernel`` names what does the stage's tasks: ``sql``, or another that reads ``settings`` (JSON values).
+    """
 
     name: str
     role: Role
@@ -111,6 +118,8 @@ class Stage:
     outputs: tuple[Output, ...] = ()
     result: Result | None = None
     notes: tuple[str, ...] = ()
+    kernel: str = SQL_KERNEL
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +217,8 @@ def _stage(value: dict[str, Any]) -> Stage:
         outputs=tuple(_output(o) for o in value["outputs"]),
         result=result and _result(result),
         notes=tuple(value["notes"]),
+        kernel=value["kernel"],
+        settings=value["settings"],
     )
 
 

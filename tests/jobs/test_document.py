@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tolva.errors import DocumentError
-from tolva.jobs.document import load, parse, to_json, validate
+from tolva.jobs.documents import load, parse, to_json, validate
 from tolva.plan import Format
 
 MINIMAL = "kind: query\ntables: {t: {files: t.csv}}\nqueries: {q: SELECT 1}\n"
@@ -34,7 +34,7 @@ def test_json_is_as_good_as_yaml_and_survives_the_trip() -> None:
         ("kind: query\nqueries: {q: {sgl: SELECT 1}}", "the key 'queries.q.sql' is missing"),
         ("kind: query\ntables: {t: {file: a}}\nqueries: {q: SELECT 1}", "'tables.t.file'; did you mean 'files'?"),
         ("kind: query\nxyzzy: 1\nqueries: {q: SELECT 1}", "unknown key 'xyzzy'; known keys here: kind, labels"),
-        ("kind: qery\nqueries: {q: SELECT 1}", "kind: Input should be 'query'"),
+        ("kind: qery\nqueries: {q: SELECT 1}", "there is no kind of job 'qery'; did you mean 'query'?"),
         ("kind: query\nqueries: {}", "queries: Dictionary should have at least 1 item"),
         ("kind: query\nqueries: {q: {sql: a, format: cvs}}", "format: Input should be 'csv', 'ndjson' or 'parquet'"),
         ("kind: query\nqueries: {../q: SELECT 1}", "query name '../q' becomes a file name"),
@@ -56,9 +56,9 @@ def test_a_wrong_document_is_told_where_and_why(text: str, message: str) -> None
 
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(DocumentError) as caught:
-        parse("kind: x\nfoo: 1\nqueries: {q: {sql: 1}}", "job.yaml")
+        parse("kind: query\nfoo: 1\nqueries: {q: {sql: 1}, r: {}}", "job.yaml")
     assert len(caught.value.message.splitlines()) == 3
-    assert [e["pointer"] for e in caught.value.data["errors"]] == ["/kind", "/queries/q/sql", "/foo"]
+    assert [e["pointer"] for e in caught.value.data["errors"]] == ["/queries/q/sql", "/queries/r/sql", "/foo"]
 
 
 def test_files_that_are_no_documents(tmp_path: Path) -> None:

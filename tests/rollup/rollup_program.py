@@ -8,7 +8,9 @@ import random
 import time
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tolva import crash
@@ -37,6 +39,11 @@ def write_stream(rollup: Rollup, rng: random.Random, *, errors: bool) -> None:
     fd = os.open(rollup.path.parent / "closed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(fd, f"{name} {count}\n".encode())
     os.close(fd)
+
+
+def begin(begun: Event, target: Callable[..., None], *args: object) -> None:
+    begun.set()
+    target(*args)
 
 
 def write_forever(root: Path, seed: int) -> None:

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from rollup_program import aggregate, cancel, check_parts, live, open_rollup, write_forever
+from rollup_program import aggregate, begin, cancel, check_parts, live, open_rollup, write_forever
 
 import tolva.rollup
 from tolva.rollup import Rollup
@@ -26,14 +26,17 @@ POINTS = sorted(
 KILLS = int(os.environ.get("TOLVA_KILLS", "40"))
 WRITERS = 2
 
-# A fork starts in milliseconds. The children use nothing that another thread of the test runner could hold.
-processes = multiprocessing.get_context("fork")
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+# Not "fork": the test runner has threads (Arrow's, DuckDB's), and their copies can bring a forked child down.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["rollup_program"])
 
 
 def start(target: Callable[..., None], *args: object) -> BaseProcess:
-    process = processes.Process(target=target, args=args, daemon=True)
+    """Start a process that does this, and wait until it begins."""
+    begun = processes.Event()
+    process = processes.Process(target=begin, args=(begun, target, *args), daemon=True)
     process.start()
+    assert begun.wait(60)
     return process
 
 

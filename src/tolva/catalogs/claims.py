@@ -75,7 +75,7 @@ def claim(tx: Tx, task_ids: Sequence[int], worker: str, lease_seconds: float) ->
 
 def _chunks(tx: Tx, ids: list[int]) -> dict[int | None, Chunk]:
     rows = tx.connection.execute(_CHUNKS, {"ids": ids}) if ids else ()
-    return {row.id: Chunk(row.byte_offset, row.byte_length, row.traits) for row in rows}
+    return {row.id: Chunk(row.byte_offset, row.byte_length, row.traits, row.key) for row in rows}
 
 
 def _files(tx: Tx, ids: set[int]) -> dict[int | None, File]:

@@ -86,6 +86,7 @@ def _chunk_row(job_id: str, file_id: int, new: Chunk) -> dict[str, Any]:
         "byte_offset": new.offset,
         "byte_length": new.length,
         "traits": new.traits,
+        "key": new.key,
     }
 
 

@@ -82,7 +82,7 @@ def end_pauses(tx: Tx) -> None:
 def ready(tx: Tx, job_id: str | None, limit: int) -> list[Hint]:
     """Return hints for the due ready tasks of wip jobs, oldest first."""
     query = (
-        select(task.c.id, task.c.role, task.c.bytes)
+        select(task.c.id, task.c.role, task.c.bytes, task.c.job_id)
         .join(job, job.c.id == task.c.job_id)
         .where(task.c.state == READY, task.c.not_before.is_(None), job.c.status == JobStatus.WIP)
         .order_by(task.c.id)

@@ -61,4 +61,4 @@ def part_of(row: AnyRow) -> Part:
 
 def hints_of(rows: Iterable[AnyRow]) -> list[Hint]:
     """Return hints for rows of ``task``."""
-    return [Hint(row.id, Role(row.role), row.bytes) for row in rows]
+    return [Hint(row.id, Role(row.role), row.bytes, row.job_id) for row in rows]

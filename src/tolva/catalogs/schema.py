@@ -117,6 +117,7 @@ chunk = Table(
     Column("byte_offset", BigInteger, nullable=False),
     Column("byte_length", BigInteger, nullable=False),
     Column("traits", _Json, nullable=False),
+    Column("key", Text),
     UniqueConstraint("file_id", "byte_offset"),
     Index(None, "job_id", "id"),
 )

@@ -50,7 +50,7 @@ def demo(
     folder = data or _made(transactions)
     with runner(options.settings(state, workers, chunk, memory)) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
-        from tolva.jobs.document import parse  # noqa: PLC0415 - likewise
+        from tolva.jobs.documents import parse  # noqa: PLC0415 - likewise
 
         document = parse(four_questions(), "four_questions.yaml")
         with shown_progress(quiet=quiet) as report:

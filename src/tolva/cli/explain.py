@@ -19,9 +19,8 @@ def explain(
     """
     import json  # noqa: PLC0415 - keeps --help quick
 
-    from tolva.jobs.document import brief_of, load  # noqa: PLC0415 - likewise
-    from tolva.jobs.prepare import prepare  # noqa: PLC0415 - likewise
+    from tolva.jobs.documents import load  # noqa: PLC0415 - likewise
     from tolva.planner.explain import render  # noqa: PLC0415 - likewise
 
-    plan = prepare(brief_of(load(document), data)).plan
+    plan = load(document).brief(data).prepare().plan
     typer.echo(json.dumps(plan.to_json(), indent=2) if as_json else render(plan))

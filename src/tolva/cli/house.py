@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from tolva.config import Settings, embedded, local_storage
+from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
 from tolva.work.children import Children
@@ -16,6 +17,7 @@ from tolva.work.setup import TaskSetup
 
 _PRELOAD = (
     "tolva.work.task",
+    "tolva.work.sql",
     "tolva.planner.planner",
     "tolva.planner.spread",
     "tolva.formats.delimited.reader",
@@ -31,6 +33,7 @@ def runner(settings: Settings) -> Iterator[Run]:
         memory_bytes=settings.memory_bytes // settings.workers,
         threads=1,
         spill=settings.state / "spill",
+        kernels=KERNELS,
     )
     children = Children(settings.workers, PrepareOrRun(tasks), preload=_PRELOAD)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.

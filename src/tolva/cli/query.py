@@ -19,7 +19,7 @@ from tolva.plan import Format
 
 if TYPE_CHECKING:
     from tolva.config import Settings
-    from tolva.jobs.prepare import Brief, Prepared
+    from tolva.jobs.prepare import Prepared, QueryBrief
 
 Buffer = bytes | memoryview
 
@@ -70,10 +70,8 @@ def sql(
     if show is Show.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal; send it to a file: tolva sql ... -o parquet > FILE.")
     settings = options.settings(state, workers, chunk, memory, task_seconds)
-    from tolva.jobs.prepare import prepare  # noqa: PLC0415 - keeps --help quick
-
     brief = _brief(query, table or [], show)
-    prepared = prepare(brief)
+    prepared = brief.prepare()
     if prepared.bytes <= settings.chunk_bytes:
         from tolva.jobs.direct import answer  # noqa: PLC0415 - only for small inputs
 
@@ -83,8 +81,8 @@ def sql(
             _write(show, _blocks(file), prepared)
 
 
-def _brief(query: str, tables: list[str], show: Show) -> Brief:
-    from tolva.jobs.prepare import Brief, Spec  # noqa: PLC0415 - keeps --help quick
+def _brief(query: str, tables: list[str], show: Show) -> QueryBrief:
+    from tolva.jobs.prepare import QueryBrief, Spec  # noqa: PLC0415 - keeps --help quick
     from tolva.planner import Query  # noqa: PLC0415 - likewise
 
     specs: dict[str, Spec] = {}
@@ -95,14 +93,14 @@ def _brief(query: str, tables: list[str], show: Show) -> Brief:
         if name.casefold() in map(str.casefold, specs):
             raise UsageError(f"--table {name} is given twice; a table has one glob: name another, or widen it.")
         specs[name] = Spec([pattern])
-    return Brief(specs, {_QUERY: Query(query, _STORED_AS[show])}, Path(), _ONE_PART_BYTES)
+    return QueryBrief(specs, {_QUERY: Query(query, _STORED_AS[show])}, Path(), _ONE_PART_BYTES)
 
 
 @contextmanager
-def _answer_by_job(settings: Settings, brief: Brief, *, quiet: bool) -> Iterator[Path]:
+def _answer_by_job(settings: Settings, brief: QueryBrief, *, quiet: bool) -> Iterator[Path]:
     from tolva.cli.house import runner  # noqa: PLC0415 - only for large inputs
     from tolva.cli.progress import shown_progress  # noqa: PLC0415 - likewise
-    from tolva.jobs.document import validate  # noqa: PLC0415 - likewise
+    from tolva.jobs.documents import validate  # noqa: PLC0415 - likewise
 
     query = brief.queries[_QUERY]
     values = {

@@ -32,7 +32,7 @@ def run(
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
     with runner(settings) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
-        from tolva.jobs.document import load  # noqa: PLC0415 - likewise
+        from tolva.jobs.documents import load  # noqa: PLC0415 - likewise
 
         with shown_progress(quiet=quiet) as report:
             finished = job_run.execute(load(document), data, output, resume=resume, report=report)

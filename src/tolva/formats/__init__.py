@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from tolva.formats.files import find_files
 from tolva.formats.format import Format
+from tolva.formats.stored import Stored
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import Chunk, File
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["InputTable", "TableSpec", "chunks_of", "read", "resolve"]
+__all__ = ["InputTable", "Stored", "TableSpec", "chunks_of", "read", "resolve"]
 
 
 def resolve(name: str, spec: TableSpec, base: Path) -> InputTable:
@@ -30,9 +31,11 @@ def chunks_of(file: File, chunk_bytes: int) -> Iterator[Chunk]:
     return _format(file).cut(file, chunk_bytes)
 
 
-def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str]) -> pa.Table:
+def read(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None = None
+) -> pa.Table:
     """Read a chunk to Arrow; see ``Format.read``."""
-    return _format(file).read(file, chunk, types, wanted)
+    return _format(file).read(file, chunk, types, wanted, stored)
 
 
 def _format(file: File) -> Format:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tolva.formats.stored import Stored
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import Chunk, File
 
@@ -30,9 +31,12 @@ class Format(Protocol):
         """
         ...
 
-    def read(self, file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str]) -> pa.Table:
+    def read(
+        self, file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None
+    ) -> pa.Table:
         """Return the wanted columns of a chunk, with the types given, in that order.
 
+        ``stored`` is the object that holds the chunk's bytes; without it they are a range of the local file.
         With no column wanted the table has no column and as many rows as the chunk has records. RecordError for the
         first record that doesn't fit; InputError when the file has changed or can't be read.
         """

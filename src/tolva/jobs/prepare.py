@@ -1,4 +1,4 @@
-"""Find a job's files, learn their columns, and plan its queries: all that must be known before it is recorded.
+"""Find a job's files, learn their columns, and plan its work: all that must be known before it is recorded.
 
 For whole jobs this is done in a child process, as every task is: parsing strangers' SQL can take any amount of memory.
 It also lets the child, which has DuckDB loaded, work while its parent still loads what the catalog needs.
@@ -6,6 +6,7 @@ It also lets the child, which has DuckDB loaded, work while its parent still loa
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,18 +32,8 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
-    """What of a job document planning needs; the tables' files are relative to ``base``."""
-
-    tables: dict[str, Spec]
-    queries: dict[str, Query]
-    base: Path
-    max_part_bytes: int = DEFAULT_MAX_PART_BYTES
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job whose files were found and whose queries were planned; nothing is recorded yet."""
+    """A job whose files were found and whose work was planned; nothing is recorded yet."""
 
     tables: tuple[InputTable, ...]
     plan: Plan
@@ -53,19 +44,36 @@ class Prepared:
         return sum(file.bytes for table in self.tables for file in table.files)
 
 
-def prepare(brief: Brief) -> Prepared:
-    """Find the files, learn their columns and plan the queries.
+class Brief(ABC):
+    """What of a job document preparing needs. Can be pickled, for the child that prepares."""
 
-    Raises InputError for files, QueryError for SQL, DocumentError for declared columns that can't be.
-    """
-    tables = tuple(resolve(name, spec, brief.base) for name, spec in brief.tables.items())
-    infos = {table.name: TableInfo(table.columns, sum(file.bytes for file in table.files)) for table in tables}
-    made = replace(
-        plan(brief.queries, infos),
-        tables={table.name: table.columns for table in tables},
-        max_part_bytes=brief.max_part_bytes,
-    )
-    return Prepared(tables, made)
+    @abstractmethod
+    def prepare(self) -> Prepared:
+        """Find the files, learn their columns and plan the work.
+
+        Raises InputError for files, QueryError for SQL, DocumentError for declared columns that can't be.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBrief(Brief):
+    """The brief of a query job; the tables' files are relative to ``base``."""
+
+    tables: dict[str, Spec]
+    queries: dict[str, Query]
+    base: Path
+    max_part_bytes: int = DEFAULT_MAX_PART_BYTES
+
+    def prepare(self) -> Prepared:
+        """See ``Brief.prepare``."""
+        tables = tuple(resolve(name, spec, self.base) for name, spec in self.tables.items())
+        infos = {table.name: TableInfo(table.columns, sum(file.bytes for file in table.files)) for table in tables}
+        made = replace(
+            plan(self.queries, infos),
+            tables={table.name: table.columns for table in tables},
+            max_part_bytes=self.max_part_bytes,
+        )
+        return Prepared(tables, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,6 @@ class PrepareOrRun:
         run = self.tasks()
 
         def answer(request: Any) -> tuple[Any, bool]:
-            return (prepare(request), True) if isinstance(request, Brief) else run(request)
+            return (request.prepare(), True) if isinstance(request, Brief) else run(request)
 
         return answer

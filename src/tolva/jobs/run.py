@@ -15,7 +15,7 @@ from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, TolvaError
 from tolva.jobs import folder_lock
 from tolva.jobs.deliver import check_folder, deliver, delivered_job, manifest_of
-from tolva.jobs.document import JobDocument, brief_of
+from tolva.jobs.documents import JobDocument
 from tolva.jobs.feed import feed
 from tolva.jobs.prepare import Prepared
 from tolva.jobs.reconciler import Reconciler
@@ -106,7 +106,7 @@ class Run:
         thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         future = thread.submit(
             self._children.run,
-            brief_of(document, data.absolute()),
+            document.brief(data.absolute()),
             deadline_seconds=self._settings.task_seconds,
             cancel=Cancel(),
         )

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from tolva.catalog import Catalog
-from tolva.jobs.document import JobDocument, to_json
+from tolva.jobs.documents import JobDocument, to_json
 from tolva.jobs.prepare import Prepared
 from tolva.model import Job, NewJob
 

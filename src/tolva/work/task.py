@@ -1,22 +1,23 @@
-"""Run claimed tasks in a child process: read the input, ask the engine, store what is left."""
+"""Run claimed tasks in a child process: each stage's kernel does the work, and errors become outcomes."""
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
 
-from tolva import formats
-from tolva.errors import EngineError, OutOfMemoryError, StateError, TolvaError
-from tolva.model import Claim, Done, Failed, Part, Partial
-from tolva.plan import Input, Plan, Reads, Stage
+from tolva.errors import EngineError, OutOfMemoryError, TolvaError
+from tolva.model import Claim, Done, Failed
+from tolva.plan import Plan
 from tolva.storage import Storage
-from tolva.work import partials, results
 from tolva.work.engine import Engine
+from tolva.work.kernel import Errand, Kernel
 
 Request = Sequence[tuple[bytes, Sequence[Claim]]]
 """Claims by job, each job's with its pickled plan."""
@@ -25,11 +26,15 @@ Request = Sequence[tuple[bytes, Sequence[Claim]]]
 class Tasks:
     """Answers requests to run tasks; keeps one engine for all of them."""
 
-    def __init__(self, storage: Storage, *, memory_bytes: int, threads: int, spill: Path) -> None:
+    def __init__(
+        self, storage: Storage, kernels: Mapping[str, str], *, memory_bytes: int, threads: int, spill: Path
+    ) -> None:
         # Tasks run beside each other in processes; Arrow's own threads would only get in their way.
         pa.set_cpu_count(1)
         pa.set_io_thread_count(1)
         self._storage = storage
+        self._kernels = kernels
+        self._loaded: dict[str, Kernel] = {}
         self._engine = Engine(memory_bytes=memory_bytes, threads=threads, spill=spill)
 
     def __call__(self, request: Request) -> tuple[list[Done | Failed], bool]:
@@ -53,36 +58,16 @@ class Tasks:
     def _run(self, plan: Plan, claim: Claim) -> Done:
         began = time.perf_counter()
         stage = plan.stage(claim.stage)
-        relations = {given.relation: self._read(given, claim) for given in stage.inputs}
-        records, size = 0, sum(partial.bytes for partial in claim.partials)
-        if stage.table is not None:
-            rows, size = _chunk(plan, stage, claim)
-            relations[stage.table] = [rows]
-            records = rows.num_rows
-        prefix = f"jobs/{claim.job_id}/{claim.stage}/{claim.ordinal}/{claim.attempt}"
-        partial: Partial | None = None
-        parts: tuple[Part, ...] = ()
-        if stage.result is None:
-            partial = partials.write(self._storage, f"{prefix}/partial", self._engine.outputs(stage, plan, relations))
-        else:
-            batches = self._engine.result(stage, plan, relations)
-            schema = self._engine.schema(stage.result.columns)
-            to = results.Destination(self._storage, prefix, plan.max_part_bytes)
-            parts = results.write(stage.result, batches, schema, to)
-        seconds = time.perf_counter() - began
-        return Done(claim.task_id, claim.attempt, partial, parts, records, size, seconds)
+        kernel = self._kernel(stage.kernel)
+        done = kernel(Errand(plan, stage, claim, self._storage, self._engine))
+        return replace(done, seconds=time.perf_counter() - began)
 
-    def _read(self, given: Input, claim: Claim) -> list[pa.Table]:
-        partitions = claim.partitions if given.reads is Reads.PARTITION else None
-        return partials.read(self._storage, claim.partials, given.output, partitions)
-
-
-def _chunk(plan: Plan, stage: Stage, claim: Claim) -> tuple[pa.Table, int]:
-    """Return the columns of the claim's chunk that the stage needs, and the chunk's bytes."""
-    if claim.file is None or claim.chunk is None or stage.table is None:
-        raise StateError(f"The scan task {claim.task_id} was claimed without its chunk.", task=claim.task_id)
-    types = {column.name: column.type for column in plan.tables[stage.table]}
-    return formats.read(claim.file, claim.chunk, types, stage.columns), claim.chunk.length
+    def _kernel(self, name: str) -> Kernel:
+        """Return the kernel of that name; its module is loaded with its first task."""
+        if name not in self._loaded:
+            module, _, function = self._kernels[name].partition(":")
+            self._loaded[name] = getattr(import_module(module), function)
+        return self._loaded[name]
 
 
 @lru_cache(maxsize=16)

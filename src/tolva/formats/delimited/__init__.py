@@ -17,6 +17,7 @@ from tolva.formats.delimited.table import NAME, open_table
 from tolva.formats.delimited.text import Text
 from tolva.formats.files import mapped, opened
 from tolva.formats.origin import Origin, count_lines
+from tolva.formats.stored import Stored
 from tolva.model import Chunk, File
 
 if TYPE_CHECKING:
@@ -38,11 +39,16 @@ def cut(file: File, chunk_bytes: int) -> Iterator[Chunk]:
             ) from None
 
 
-def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str]) -> pa.Table:
+def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None) -> pa.Table:
     """See ``Format.read``."""
     # Loads Arrow, which a process that only cuts doesn't need.
     from tolva.formats.delimited.reader import read_chunk  # noqa: PLC0415
 
+    if stored is not None:
+        origin = Origin(file.name, chunk.offset, lambda: int(chunk.traits["lines_before"]))
+        return read_chunk(
+            Text(stored.whole(), _dialect(file), file.layout["header"], chunk.traits, origin), types, wanted
+        )
     with opened(file) as source:
         data = mapped(source, chunk.offset, chunk.length)
         origin = Origin(file.name, chunk.offset, partial(count_lines, source.fileno(), chunk.offset))

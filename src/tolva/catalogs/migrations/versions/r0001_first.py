@@ -86,6 +86,7 @@ def _create_chunk() -> None:
         sa.Column("byte_offset", sa.BigInteger(), nullable=False),
         sa.Column("byte_length", sa.BigInteger(), nullable=False),
         sa.Column("traits", _JSON, nullable=False),
+        sa.Column("key", sa.Text()),
         sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_chunk_file_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chunk")),
         sa.UniqueConstraint("file_id", "byte_offset", name=op.f("uq_chunk_file_id_byte_offset")),

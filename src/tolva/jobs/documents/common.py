@@ -1,0 +1,68 @@
+"""What the documents of all kinds of jobs share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tolva.jobs.prepare import Brief
+from tolva.plan import DEFAULT_MAX_PART_BYTES
+
+
+class Strict(BaseModel):
+    """A model that refuses keys it doesn't know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableSpec(Strict):
+    """Where a table's records are and what they look like; what isn't said is found out from the files."""
+
+    files: list[str] = Field(default_factory=list)
+    columns: dict[str, str] = Field(default_factory=dict)
+    delimiter: str | None = None
+    quote: str | None = None
+    header: bool | None = None
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value.encode()) != 1 or value in "\r\n"):
+            raise ValueError("must be one ASCII character, and not a line end")
+        return value
+
+
+class OutputSpec(Strict):
+    """How results are cut: no part is larger than ``max_part_bytes`` unless a single record is."""
+
+    max_part_bytes: int = Field(default=DEFAULT_MAX_PART_BYTES, ge=1)
+
+
+class JobDocument(Strict):
+    """A whole job, of whatever kind."""
+
+    kind: str
+    output: OutputSpec = OutputSpec()
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    @abstractmethod
+    def brief(self, base: Path) -> Brief:
+        """Return what preparing the job needs of the document, with its files below ``base``."""
+
+
+def distinct_names(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping; ValueError when two of its names are one to SQL."""
+    seen: dict[str, str] = {}
+    for name in value:
+        if name.casefold() in seen:
+            raise ValueError(f"{seen[name.casefold()]!r} and {name!r} are the same name: SQL ignores case")
+        seen[name.casefold()] = name
+    return value

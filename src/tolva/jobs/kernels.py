@@ -1,0 +1,8 @@
+"""Which code does the tasks of which stages, in every worker."""
+
+from __future__ import annotations
+
+from tolva.plan import SQL_KERNEL
+
+KERNELS = {SQL_KERNEL: "tolva.work.sql:run"}
+"""Where each kernel is, as ``module:function``; loaded by children alone, with their first such task."""

@@ -1,0 +1,67 @@
+"""What does a task's own work: from a claim to what it leaves. One kernel for each ``Stage.kernel``.
+
+The frame around it (``task``) is the same for all: children, leases, commits and errors are none of a kernel's concern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from tolva import formats
+from tolva.errors import StateError
+from tolva.formats.stored import Stored
+from tolva.model import Chunk, Claim, Done, File
+from tolva.plan import Input, Plan, Reads, Stage
+from tolva.storage import Storage
+from tolva.work import partials
+from tolva.work.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One task as a kernel sees it, with its tools.
+
+    Everything it writes has a key below ``prefix``, which no other attempt uses.
+    """
+
+    plan: Plan
+    stage: Stage
+    claim: Claim
+    storage: Storage
+    engine: Engine
+
+    @property
+    def prefix(self) -> str:
+        """Where this attempt's objects go."""
+        claim = self.claim
+        return f"jobs/{claim.job_id}/{claim.stage}/{claim.ordinal}/{claim.attempt}"
+
+    def read(self, given: Input) -> list[pa.Table]:
+        """Return what earlier tasks left for this one, table after table in the order of those tasks."""
+        partitions = self.claim.partitions if given.reads is Reads.PARTITION else None
+        return partials.read(self.storage, self.claim.partials, given.output, partitions)
+
+    def chunk(self) -> tuple[File, Chunk, Stored | None]:
+        """Return a scan task's chunk, its file, and where its bytes are if not in the file itself."""
+        file, chunk = self.claim.file, self.claim.chunk
+        if file is None or chunk is None:
+            task_id = self.claim.task_id
+            raise StateError(f"The scan task {task_id} was claimed without its chunk.", task=task_id)
+        return file, chunk, Stored(self.storage, chunk.key) if chunk.key else None
+
+    def rows(self) -> pa.Table:
+        """Return the columns of a scan task's chunk that the stage needs."""
+        file, chunk, stored = self.chunk()
+        types = {column.name: column.type for column in self.plan.tables[file.table]}
+        return formats.read(file, chunk, types, self.stage.columns, stored)
+
+
+class Kernel(Protocol):
+    """Does one task."""
+
+    def __call__(self, errand: Errand) -> Done:
+        """Do the task's work and store what it leaves; TolvaError says why not. The frame fills in ``seconds``."""
+        ...
