@@ -1,14 +1,39 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-DOCS = Path(__file__).parents[2] / "docs" / "export.md"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "export.md"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
+def test_the_commands_print_what_is_shown(page: str, tmp_path: Path) -> None:
+    example = re.search(r"```console\n(\$ mkdir -p out/streaming.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert example is not None
+    lines = example[1].splitlines()
+    program = tmp_path / "tolva"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tolva "$@"\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(line[2:] for line in lines if line.startswith("$ "))],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [line for line in lines if not line.startswith("$ ")]
 
 
 def test_the_example_works_as_it_stands(

@@ -274,6 +274,8 @@ def roll_up(
         others: as ``Rollup.run``.
     """
     path = Path(folder).resolve()
+    if not path.is_dir():
+        raise InputError(f"there is no folder {path}: give the folder that your program fills.", folder=str(path))
     rollup = Rollup(path.parent, path.name, prefix, max_bytes, multiplier)
     if rollup.is_done() and not rollup.parts():
         raise InputError(f"{path} has neither streaming/ nor finished/ in it: give the folder that your program fills.")
