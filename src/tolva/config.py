@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tolva.backends import Backends
-from tolva.storage import Storage
+if TYPE_CHECKING:
+    from tolva.backends import Backends
+    from tolva.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ def local_storage(settings: Settings) -> Callable[[], Storage]:
 
 def embedded(settings: Settings) -> Backends:
     """Everything on this machine: SQLite, local disk, threads and child processes of this process."""
+    from tolva.backends import Backends  # noqa: PLC0415 - a small question needs no adapters
     from tolva.catalogs.sqlite import SqliteCatalog  # noqa: PLC0415 - SQLAlchemy costs a quarter of a second
     from tolva.dispatchers.local import LocalDispatcher  # noqa: PLC0415 - only the chosen adapters are loaded
 

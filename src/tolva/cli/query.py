@@ -72,10 +72,14 @@ def sql(
     settings = options.settings(state, workers, chunk, memory, task_seconds)
     brief = _brief(query, table or [], show)
     prepared = brief.prepare()
-    if prepared.bytes <= settings.chunk_bytes:
-        from tolva.jobs.direct import answer  # noqa: PLC0415 - only for small inputs
+    if not prepared.tables and show is not Show.PARQUET:
+        from tolva.jobs import tableless  # noqa: PLC0415 - only for such questions
 
-        _write(show, answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
+        _write(show, tableless.answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
+    elif prepared.bytes <= settings.chunk_bytes:
+        from tolva.jobs import direct  # noqa: PLC0415 - only for small inputs
+
+        _write(show, direct.answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
     else:
         with _answer_by_job(settings, brief, quiet=quiet) as file:
             _write(show, _blocks(file), prepared)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tolva.formats import InputTable, resolve
 from tolva.plan import DEFAULT_MAX_PART_BYTES, Plan
 from tolva.planner import Query, TableInfo, plan
 
 if TYPE_CHECKING:
+    from tolva.formats import InputTable
     from tolva.work.children import Call
 
 
@@ -66,7 +66,7 @@ class QueryBrief(Brief):
 
     def prepare(self) -> Prepared:
         """See ``Brief.prepare``."""
-        tables = tuple(resolve(name, spec, self.base) for name, spec in self.tables.items())
+        tables = self._resolved() if self.tables else ()
         infos = {table.name: TableInfo(table.columns, sum(file.bytes for file in table.files)) for table in tables}
         made = replace(
             plan(self.queries, infos),
@@ -74,6 +74,11 @@ class QueryBrief(Brief):
             max_part_bytes=self.max_part_bytes,
         )
         return Prepared(tables, made)
+
+    def _resolved(self) -> tuple[InputTable, ...]:
+        from tolva.formats import resolve  # noqa: PLC0415 - a question without tables is quick without it
+
+        return tuple(resolve(name, spec, self.base) for name, spec in self.tables.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ def plan(
     Raises:
         QueryError: a query isn't one SELECT, names what isn't there, or can't be typed. The text shows the place.
     """
+    if not tables:
+        from tolva.planner.tableless import plan_tableless  # noqa: PLC0415 - see below
+
+        return plan_tableless(queries)
     from tolva.planner.planner import Planner  # noqa: PLC0415 - loads DuckDB, which a mere Query needn't
 
     total = sum(table.bytes for table in tables.values())

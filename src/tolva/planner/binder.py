@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import duckdb
 
 from tolva.plan import Column
-from tolva.planner.sql import quoted
+from tolva.planner.quoting import quoted
 
 Json: TypeAlias = dict[str, Any]
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
-from tolva.planner.algebra import Ref, UnsupportedError
+from tolva.planner.algebra import Expr, Ref, UnsupportedError
 from tolva.planner.encode import line
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, arrived, group_by, grouped_bytes, item
 from tolva.planner.names import Names
-from tolva.planner.sql import expression, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import expression
 
 _LINE = Column(LINE_COLUMN, "VARCHAR")
 _ONE = Column("one", "INTEGER")
@@ -289,7 +290,13 @@ class Draft:
 
 
 def _final(branch: Branch, exprs: Sequence[Ref], result: Result) -> str:
-    return branch.select_items(line([branch.over(e) for e in exprs], result.columns, result.format))
+    typed = [_typed(branch.over(e), c) for e, c in zip(exprs, result.columns, strict=True)]
+    return branch.select_items(line(typed, result.columns, result.format))
+
+
+def _typed(expr: Expr, column: Column) -> str:
+    text = expression(expr)
+    return text if expr.type == column.type else f"CAST({text} AS {column.type})"
 
 
 def _parsed(listed: Sequence[Column], used: set[str]) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ Made in the tasks that have the rows, so that the last task of a query only copi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tolva.plan import LINE_COLUMN, Column, Format, Result
-from tolva.planner.algebra import Expr
-from tolva.planner.sql import expression, quoted
+from tolva.planner.quoting import quoted
 
 _NEVER_QUOTED = (
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
@@ -18,9 +18,11 @@ _NEVER_QUOTED = (
 _NEEDS_QUOTES = ("','", "'\"'", "'#'", "chr(10)", "chr(13)")
 
 
-def line(exprs: Sequence[Expr], columns: Sequence[Column], form: Format) -> list[str]:
-    """Return the items of the SELECT that ends a query: its columns for Parquet, for text one column of lines."""
-    typed = [_typed(e, c) for e, c in zip(exprs, columns, strict=True)]
+def line(typed: Sequence[str], columns: Sequence[Column], form: Format) -> list[str]:
+    """Return the items of the SELECT that ends a query: its columns for Parquet, for text one column of lines.
+
+    ``typed`` is the SQL of each column, of that column's type.
+    """
     match form:
         case Format.PARQUET:
             return [f"{text} AS {quoted(c.name)}" for text, c in zip(typed, columns, strict=True)]
@@ -32,16 +34,19 @@ def line(exprs: Sequence[Expr], columns: Sequence[Column], form: Format) -> list
             return [f"concat(to_json(struct_pack({packed})), chr(10)) AS {LINE_COLUMN}"]
 
 
+def encoded(sql: str, result: Result, ctes: Sequence[str] = ()) -> Result:
+    """Return the result as the answer of ``sql``, encoded; ``ctes`` go before it."""
+    symbols = [f"c{n}" for n in range(len(result.columns))]
+    items = ", ".join(line(symbols, result.columns, result.format))
+    given = f"WITH {', '.join(ctes)} " if ctes else ""
+    return replace(result, sql=f"{given}SELECT {items} FROM ({sql}\n) AS answer({', '.join(symbols)})")
+
+
 def header(result: Result) -> bytes:
     """Return what stands at the top of each part of a result: the column names in CSV, otherwise nothing."""
     if result.format is not Format.CSV:
         return b""
     return (",".join(_csv_name(c.name) for c in result.columns) + "\n").encode()
-
-
-def _typed(expr: Expr, column: Column) -> str:
-    text = expression(expr)
-    return text if expr.type == column.type else f"CAST({text} AS {column.type})"
 
 
 def _csv_field(text: str, type_: str) -> str:

@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, map_refs, refs
-from tolva.planner.sql import conjunction, expression, quoted, readable
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import conjunction, expression, readable
 from tolva.planner.sql_types import survives
 
 ROW_BYTES = 100

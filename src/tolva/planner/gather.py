@@ -6,27 +6,25 @@ bound again over tables of just those columns, and must mean the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from tolva.plan import Column, Input, Reads, Result
+from tolva.plan import Column, Input, Reads
 from tolva.planner.algebra import Ref
 from tolva.planner.binder import Binder, Refusal
 from tolva.planner.draft import Draft
-from tolva.planner.encode import line
+from tolva.planner.encode import encoded
 from tolva.planner.expressions import NO_COLUMN
 from tolva.planner.flow import Branch, Site
-from tolva.planner.sql import quoted
+from tolva.planner.question import Question
+from tolva.planner.quoting import quoted
 from tolva.planner.sql_types import survives
 
 Tables = dict[str, tuple[Column, ...]]
 
 
-def gather(
-    draft: Draft, binder: Binder, tables: Tables, sql: str, plan: dict[str, Any] | None, result: Result, *, why: str
-) -> None:
-    """End the query with a task that runs ``sql``, bound as ``plan``, itself over all rows of the tables it names."""
+def gather(draft: Draft, binder: Binder, tables: Tables, question: Question, *, why: str) -> None:
+    """End the query with a task that runs it as it is over all rows of the tables it names."""
+    sql, plan = question.sql, question.bound
     used = _used(plan, tables) if plan else _all_columns(binder, tables, sql)
     if plan and not _suffices(binder, tables, used, sql, plan):
         used = {name: tables[name] for name in used}
@@ -39,22 +37,13 @@ def gather(
         else:
             inputs.append(Input(output, output, Reads.ALL))
             ctes.append(f"{quoted(name)} AS ({_arrived(output, columns)})")
-    draft.end(_answer(sql, result, ctes), inputs, (f"gathered: {why}",))
+    draft.end(encoded(sql, question.result, ctes), inputs, (f"gathered: {why}",))
 
 
 def _arrived(output: str, columns: tuple[Column, ...]) -> str:
     """Return the SELECT that gives a table's rows the types back that they lost on the way."""
     listed = ", ".join(f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in columns)
     return f"SELECT {listed} FROM {quoted(output)}"
-
-
-def _answer(sql: str, result: Result, ctes: Sequence[str]) -> Result:
-    symbols = [f"c{n}" for n in range(len(result.columns))]
-    exprs = [Ref(s, c.type) for s, c in zip(symbols, result.columns, strict=True)]
-    items = ", ".join(line(exprs, result.columns, result.format))
-    given = f"WITH {', '.join(ctes)} " if ctes else ""
-    text = f"{given}SELECT {items} FROM ({sql}\n) AS answer({', '.join(symbols)})"
-    return replace(result, sql=text)
 
 
 def _used(plan: dict[str, Any], tables: Tables) -> Tables:

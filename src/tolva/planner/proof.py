@@ -16,7 +16,8 @@ from tolva.plan import Column
 from tolva.planner.algebra import Constant, Expr, Ref, UnsupportedError
 from tolva.planner.binder import Binder, Refusal
 from tolva.planner.plainer import PLAINER
-from tolva.planner.sql import expression, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import expression
 
 Json = dict[str, Any]
 

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from tolva.planner.algebra import UnsupportedError
-from tolva.planner.sql import literal, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import literal
 
 _PLAIN = {
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",

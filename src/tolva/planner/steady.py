@@ -10,7 +10,8 @@ from typing import Any
 
 from tolva.planner.algebra import Call, Cast, Constant, Node, UnsupportedError, rewrite
 from tolva.planner.binder import Binder
-from tolva.planner.sql import literal, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import literal
 
 VOLATILE = frozenset({
     "random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", "nextval", "currval", "setval", "setseed", "sleep_ms",

@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from tolva.errors import EngineError, ExecutionError, OutOfMemoryError
 from tolva.plan import PARTITION_COLUMN, Column, Output, Plan, Stage
 from tolva.work.partials import Left
+from tolva.work.sealed import blamed, sealed
 
 Relations = Mapping[str, Sequence[pa.Table]]
 """What a task reads: for each relation its rows, table after table; none at all when nothing was left for it."""
@@ -37,10 +37,7 @@ class Engine:
     """
 
     def __init__(self, *, memory_bytes: int, threads: int, spill: Path) -> None:
-        settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
-        self._connection = duckdb.connect(":memory:", config=settings)
-        for setting in _LAST_SETTINGS:
-            self._connection.execute(f"SET GLOBAL {setting}")
+        self._connection = sealed(memory_bytes=memory_bytes, threads=threads, spill=spill)
         self._sessions: OrderedDict[object, _Session] = OrderedDict()
 
     def close(self) -> None:
@@ -60,7 +57,7 @@ class Engine:
         """
         with self._given(stage, plan, relations) as session:
             for output in stage.outputs:
-                with _blamed(stage, output.query):
+                with blamed(stage, output.query):
                     rows = session.answer(output.sql)
                 yield from _split(output, rows)
 
@@ -73,7 +70,7 @@ class Engine:
                 for table in relations.get(given.relation, ()):
                     yield from table.to_batches()
             return
-        with self._given(stage, plan, relations) as session, _blamed(stage, stage.result.query):
+        with self._given(stage, plan, relations) as session, blamed(stage, stage.result.query):
             yield from session.stream(stage.result.sql)
 
     def schema(self, columns: Sequence[Column]) -> pa.Schema:
@@ -172,39 +169,6 @@ class _Session:
 
 _SESSIONS_MAX = 32
 _STATEMENTS_MAX = 64
-
-_SETTINGS: dict[str, Any] = {
-    "arrow_lossless_conversion": True,
-    "preserve_insertion_order": True,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "allow_community_extensions": False,
-    "allow_persistent_secrets": False,
-    "allow_unredacted_secrets": False,
-    "python_enable_replacements": False,
-    "python_scan_all_frames": False,
-}
-_LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_configuration=true")
-
-
-@contextmanager
-def _blamed(stage: Stage, query: str) -> Iterator[None]:
-    """Turn DuckDB's errors into errors that name the query and the stage."""
-    where = f"Query {query!r} failed in stage {stage.name}"
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        advice = "Give it more memory, or ask for less at once."
-        raise OutOfMemoryError(f"{where}: {_said(error)}. {advice}", query=query, stage=stage.name) from None
-    except (duckdb.InternalException, duckdb.FatalException) as error:
-        raise EngineError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
-    except duckdb.Error as error:
-        raise ExecutionError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
-
-
-def _said(error: duckdb.Error) -> str:
-    """Return DuckDB's words without advice on its settings and its pointer into SQL that the user didn't write."""
-    return str(error).split("\n\n")[0]
 
 
 def _split(output: Output, rows: pa.Table) -> Iterator[Left]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from tolva.planner.algebra import Distinct, Node, Ref, refs
 from tolva.planner.flow import Flow
 from tolva.planner.planning import Needed, Planning
+from tolva.planner.quoting import quoted
 from tolva.planner.rules.aggregate import aggregated, grouped_together
-from tolva.planner.sql import expression, order_by, quoted
+from tolva.planner.sql import expression, order_by
 
 
 def distinct(node: Node, needed: Needed, planning: Planning) -> Flow | None:

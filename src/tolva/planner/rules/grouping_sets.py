@@ -8,9 +8,9 @@ from dataclasses import replace
 from tolva.planner.algebra import Aggregate, Node, Ref, refs
 from tolva.planner.flow import Flow, Named
 from tolva.planner.planning import Needed, Planning
+from tolva.planner.quoting import quoted
 from tolva.planner.rules.aggregate import Steps, used_aggregates
 from tolva.planner.rules.partials import split
-from tolva.planner.sql import quoted
 
 
 def grouping_sets(node: Node, needed: Needed, planning: Planning) -> Flow | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tolva.planner.algebra import NULL_SAFE, Condition, Join, UnsupportedError, refs
 from tolva.planner.planning import Needed
-from tolva.planner.sql import expression, quoted, readable
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import expression, readable
 
 KEEPS_LEFT_ONLY = frozenset({"semi", "anti", "mark"})
 _KINDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tolva.planner.algebra import Node, Scan
 from tolva.planner.flow import Branch, Flow, Site, arrived
 from tolva.planner.planning import Needed, Planning
-from tolva.planner.sql import quoted
+from tolva.planner.quoting import quoted
 
 
 def scan(node: Node, needed: Needed, planning: Planning) -> Flow | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tolva.planner.algebra import Node, Ref, SetOperation, UnsupportedError
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Site
 from tolva.planner.planning import Needed, Planning
-from tolva.planner.sql import quoted
+from tolva.planner.quoting import quoted
 
 
 def set_operation(node: Node, needed: Needed, planning: Planning) -> Flow | None:  # noqa: ARG001 - the shape of a rule

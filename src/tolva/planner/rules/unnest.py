@@ -7,7 +7,8 @@ from dataclasses import replace
 from tolva.planner.algebra import Node, Unnest, refs
 from tolva.planner.flow import Flow
 from tolva.planner.planning import Needed, Planning
-from tolva.planner.sql import expression, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import expression
 
 
 def unnest(node: Node, needed: Needed, planning: Planning) -> Flow | None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from tolva.planner.algebra import Node, Ref, Window, WindowCall, refs
 from tolva.planner.flow import Flow
 from tolva.planner.planning import Needed, Planning
-from tolva.planner.sql import expression, quoted
+from tolva.planner.quoting import quoted
+from tolva.planner.sql import expression
 
 
 def window(node: Node, needed: Needed, planning: Planning) -> Flow | None:

@@ -1,0 +1,64 @@
+"""DuckDB, sealed: it reaches nothing but what it is handed, and its errors name the query.
+
+Apart from the engine so that a question without tables needs neither Arrow nor NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tolva.errors import EngineError, ExecutionError, OutOfMemoryError
+from tolva.plan import Stage
+
+_SETTINGS: dict[str, Any] = {
+    "arrow_lossless_conversion": True,
+    "preserve_insertion_order": True,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "allow_unredacted_secrets": False,
+    "python_enable_replacements": False,
+    "python_scan_all_frames": False,
+}
+_LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_configuration=true")
+
+
+def sealed(*, memory_bytes: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
+    """Open an instance that can open no file but the ones it spills to, and whose settings no query can change.
+
+    Args:
+        memory_bytes: what DuckDB may use before it spills.
+        threads: how many threads it may use.
+        spill: a folder of its own, for what doesn't fit.
+    """
+    settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
+    connection = duckdb.connect(":memory:", config=settings)
+    for setting in _LAST_SETTINGS:
+        connection.execute(f"SET GLOBAL {setting}")
+    return connection
+
+
+@contextmanager
+def blamed(stage: Stage, query: str) -> Iterator[None]:
+    """Turn DuckDB's errors into errors that name the query and the stage."""
+    where = f"Query {query!r} failed in stage {stage.name}"
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        advice = "Give it more memory, or ask for less at once."
+        raise OutOfMemoryError(f"{where}: {_said(error)}. {advice}", query=query, stage=stage.name) from None
+    except (duckdb.InternalException, duckdb.FatalException) as error:
+        raise EngineError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
+    except duckdb.Error as error:
+        raise ExecutionError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
+
+
+def _said(error: duckdb.Error) -> str:
+    """Return DuckDB's words without advice on its settings and its pointer into SQL that the user didn't write."""
+    return str(error).split("\n\n")[0]
