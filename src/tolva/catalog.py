@@ -22,11 +22,15 @@ from tolva.model import (
     File,
     Hint,
     Job,
+    Key,
     NewFile,
     NewJob,
+    NewUpload,
     Part,
     Progress,
+    Received,
     Task,
+    Upload,
 )
 from tolva.plan import Plan
 from tolva.states import JobStatus
@@ -38,6 +42,8 @@ class Limits:
 
     ``reduce_task_bytes``: hash partitions are put together into one reduce task up to this size.
     A failed attempt waits ``retry_base_seconds * 2 ** (failures - 1)``, at most ``retry_max_seconds``, with jitter.
+    ``live_jobs_per_client`` counts the service's jobs that aren't over; the ``upload_bytes`` of a client those of such
+    jobs.
     """
 
     max_attempts: int = 3
@@ -46,6 +52,24 @@ class Limits:
     reduce_task_bytes: int = 32 * 2**20
     running_jobs: int = 64
     running_jobs_per_client: int = 16
+    live_jobs_per_client: int = 1000
+    files_per_job: int = 10_000
+    upload_bytes_per_file: int = 2**40
+    upload_bytes_per_job: int = 2**40
+    upload_bytes_per_client: int = 2**40
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long stored files are kept, in seconds.
+
+    Of jobs whose results were fetched: ``retrieved_seconds`` from then. Of all others in a final status but cancelled,
+    ``final_seconds``. Of jobs that nobody has fed or run on for ``abandoned_seconds``: until then.
+    """
+
+    retrieved_seconds: float = 24 * 3600.0
+    final_seconds: float = 7 * 24 * 3600.0
+    abandoned_seconds: float = 7 * 24 * 3600.0
 
 
 class Catalog(Protocol):
@@ -54,7 +78,11 @@ class Catalog(Protocol):
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def create_job(self, job: NewJob) -> Job:
-        """Record the job as pending. If the id is there already, nothing changes and that job is returned."""
+        """Record the job as pending. If the id is there already, nothing changes and that job is returned.
+
+        So is the job that the client made with the same ``request_key``; ReusedKeyError if that was another submission
+        (by ``digest``). LimitError when the client has too many unfinished jobs of the service.
+        """
         ...
 
     def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
@@ -71,6 +99,7 @@ class Catalog(Protocol):
         client: str | None = None,
         statuses: Collection[JobStatus] = (),
         digest: str | None = None,
+        kind: str | None = None,
         limit: int = 100,
         before: tuple[float, str] | None = None,
     ) -> list[Job]:
@@ -103,6 +132,10 @@ class Catalog(Protocol):
 
     def parts(self, job_id: str) -> list[Part]:
         """Return the parts committed so far, by query (in the plan's order) and ordinal."""
+        ...
+
+    def parts_after(self, job_id: str, sequence: int) -> list[tuple[int, Part]]:
+        """Return the parts committed after the one numbered ``sequence``, in that order, each with its number."""
         ...
 
     # -- input ------------------------------------------------------------------------------------------------------
@@ -166,10 +199,12 @@ class Catalog(Protocol):
         """Hand back every running attempt of the job. For one who knows that the job's workers are gone."""
         ...
 
-    def retry_dead(self, job_id: str) -> Job:
+    def retry_dead(self, job_id: str, task_id: int | None = None) -> Job:
         """Make a failed job pending again: its dead tasks get new attempts, its dropped ones go on, done work is kept.
 
-        This is the one way out of ``failed``, and only a person asks for it. StateError if the job isn't failed.
+        With ``task_id`` only that dead task gets them, and the job is pending again when it was the last.
+        This is the one way out of ``failed``, and only a person asks for it. StateError if the job isn't failed,
+        ExpiredError if its files are deleted, NotFoundError if that task isn't dead.
         """
         ...
 
@@ -184,7 +219,7 @@ class Catalog(Protocol):
         ...
 
     def ready(self, *, job_id: str | None = None, limit: int = 1000) -> list[Hint]:
-        """Return hints for the due ready tasks of wip jobs, oldest first."""
+        """Return hints for the due ready tasks of wip jobs, up to ``limit`` of each job, oldest first."""
         ...
 
     def next_due_seconds(self) -> float | None:
@@ -203,6 +238,75 @@ class Catalog(Protocol):
 
     def keys(self, job_id: str) -> set[str]:
         """Return the storage keys of committed partials and parts; all else below the job's prefix is garbage."""
+        ...
+
+    # -- for the job service ----------------------------------------------------------------------------------------
+
+    def begin_upload(self, new: NewUpload) -> Upload:
+        """Record a file that will be sent. If its table and name are there already, that upload is returned.
+
+        StateError once the job is over or its uploads ended; LimitError when it has too many files.
+        """
+        ...
+
+    def upload(self, upload_id: str, *, job_id: str | None = None) -> Upload:
+        """Return the upload. NotFoundError if there is none, or it isn't of ``job_id``."""
+        ...
+
+    def uploads(self, job_id: str) -> list[Upload]:
+        """Return the job's uploads in the order they began."""
+        ...
+
+    def receive(self, new: Received) -> list[Hint]:
+        """Record what was stored of an upload: its bytes are acknowledged, its chunks get their tasks.
+
+        ConflictError when the upload has not ``from_bytes`` bytes (any more), or its table got other columns from
+        another file meanwhile; StateError as ``begin_upload``; TooLargeError past a limit.
+        """
+        ...
+
+    def table_columns(self, job_id: str, table: str) -> tuple[tuple[str, str], ...] | None:
+        """Return the columns (name, type) of a table of uploads, which its first file decides; None until then."""
+        ...
+
+    def discard_upload(self, upload_id: str) -> Upload:
+        """Forget an upload of which nothing was cut yet; return what it was. StateError otherwise."""
+        ...
+
+    def end_uploads(self, job_id: str) -> Job:
+        """Note that the client sends no more files. StateError while one is unfinished, or when the job is over."""
+        ...
+
+    def unfed(self) -> list[str]:
+        """Return the ids of the service's unfinished jobs whose input has not ended, oldest first."""
+        ...
+
+    def files_to_delete(self, kept: Kept) -> list[Job]:
+        """Return the jobs whose stored files are there still and nobody may want any more."""
+        ...
+
+    def mark_files_deleted(self, job_id: str) -> None:
+        """Note that the job's stored files are gone for good."""
+        ...
+
+    def count_jobs(self) -> dict[str, int]:
+        """Return how many jobs there are of each status."""
+        ...
+
+    def add_key(self, key: Key) -> None:
+        """Record a new key."""
+        ...
+
+    def find_key(self, key_id: str) -> Key | None:
+        """Return the key of that id, revoked or not; None if there is none."""
+        ...
+
+    def all_keys(self) -> list[Key]:
+        """Return every key, oldest first."""
+        ...
+
+    def revoke_key(self, key_id: str) -> None:
+        """Let the key open nothing from now on. NotFoundError if there is none."""
         ...
 
     def close(self) -> None:

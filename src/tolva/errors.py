@@ -155,6 +155,57 @@ class StateError(TolvaError):
     http_status = 409
 
 
+class ExpiredError(TolvaError):
+    """The files of a job are gone, as its time to live was over; its record is kept."""
+
+    code = "expired"
+    http_status = 410
+    retryable = False
+
+
+class ConflictError(StateError):
+    """Somebody else changed it at the same time, or another content is there under that name."""
+
+    code = "conflict"
+
+
+class ChecksumError(UsageError):
+    """Bytes arrived that aren't those whose sha256 or length was declared."""
+
+    code = "checksum"
+
+
+class ReusedKeyError(UsageError):
+    """An Idempotency-Key was used again for another request."""
+
+    code = "reused_key"
+
+
+class LimitError(TolvaError):
+    """A limit of a file, a job or a client is reached; ``data`` has it."""
+
+    code = "limit"
+    http_status = 429
+    exit_code = 4
+
+
+class TooLargeError(LimitError):
+    """A file, a job or a request is larger than the server takes."""
+
+    code = "too_large"
+    http_status = 413
+    retryable = False
+
+
+class NotAllowedError(TolvaError):
+    """The key is missing, unknown or revoked, or doesn't let its holder do this."""
+
+    code = "not_allowed"
+    http_status = 401
+    exit_code = 4
+    retryable = False
+
+
 class CancelledError(StateError):
     """The job was cancelled; its work has stopped and its files are gone."""
 

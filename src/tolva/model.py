@@ -7,15 +7,27 @@ Times are seconds since 1970 by the catalog's clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tolva.plan import Role
 from tolva.states import JobStatus, TaskState
 
 
+class Origin(StrEnum):
+    """Who feeds a job: a command that runs it to its end, or the job service."""
+
+    RUN = "run"
+    SERVICE = "service"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a client submitted and where it stands. ``error`` is set exactly when it failed."""
+    """What a client submitted and where it stands. ``error`` is set exactly when it failed.
+
+    ``uploads_ended``: the client said that it sends no more files. ``input_ended``: no more will come from anywhere.
+    ``files_deleted_at``: when its stored files went, whether cancelled or past their time to live.
+    """
 
     id: str
     client: str
@@ -30,11 +42,19 @@ class Job:
     completed_on: float | None = None
     retrieved_at: float | None = None
     error: dict[str, Any] | None = None
+    origin: Origin = Origin.RUN
+    uploads_ended: bool = False
+    input_ended: bool = False
+    files_deleted_at: float | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is submitted; ``digest`` tells equal submissions (document, inputs, destination) apart."""
+    """A job as it is submitted; ``digest`` tells equal submissions (document, inputs, destination) apart.
+
+    A client's second submission with the same ``request_key`` is the first one repeated, not another job.
+    """
 
     id: str
     client: str
@@ -42,6 +62,9 @@ class NewJob:
     document: dict[str, Any]
     digest: str
     labels: dict[str, str] = field(default_factory=dict)
+    origin: Origin = Origin.RUN
+    request_key: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +115,91 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class NewUpload:
+    """A file that a client is about to send; ``bytes`` and ``sha256`` (hex) are None where it didn't say."""
+
+    id: str
+    job_id: str
+    table: str
+    name: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on its way in. ``received_bytes`` of it are stored for good: what is cut, and the ``tail`` behind.
+
+    ``digest`` is the sha256 of those bytes where it is known; ``columns`` of the table (name, type) once they are.
+    ``state`` lets another process go on cutting.
+    """
+
+    id: str
+    job_id: str
+    table: str
+    name: str
+    bytes: int | None
+    sha256: str | None
+    received_bytes: int
+    digest: str | None
+    file_id: int | None
+    columns: tuple[tuple[str, str], ...] | None
+    state: dict[str, Any] | None
+    tail_key: str | None
+    ended: bool
+    last_updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How an upload went on from ``from_bytes``: what was stored since, and how to go on after ``received_bytes``.
+
+    ``file`` is given once, when the format knows the file's layout.
+    """
+
+    upload_id: str
+    from_bytes: int
+    received_bytes: int
+    digest: str | None
+    file: NewFile | None
+    columns: tuple[tuple[str, str], ...] | None
+    chunks: tuple[Chunk, ...]
+    state: dict[str, Any] | None
+    tail_key: str | None
+    ended: bool
+
+
+class KeyRole(StrEnum):
+    """What a key lets its holder do: use one's own jobs and tables, or everybody's and the server's files too."""
+
+    CLIENT = "client"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key as the catalog has it: ``digest`` is the sha256 (hex) of its secret."""
+
+    id: str
+    client: str
+    role: KeyRole
+    digest: str
+    created_at: float = 0.0
+    revoked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """The message that a task is ready. Losing or repeating one harms nothing. ``bytes`` is what the task reads.
 
-    ``job_id`` lets a dispatcher be fair to jobs.
+    ``job_id`` and ``client`` let a dispatcher be fair.
     """
 
     task_id: int
     role: Role
     bytes: int = 0
     job_id: str = ""
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def _start(tx: Tx, job_id: str) -> list[Hint]:
     advance(tx, job_id)
     return hints_of(
         tx.connection.execute(
-            select(task.c.id, task.c.role, task.c.bytes, task.c.job_id)
+            select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
+            .join(job, job.c.id == task.c.job_id)
             .where(task.c.job_id == job_id, task.c.state == READY)
             .order_by(task.c.id)
         )

@@ -116,7 +116,8 @@ def _make_tasks(tx: Tx, each: AnyRow) -> list[Hint]:
         tx.connection.execute(insert(task), _task_rows(tx, each))
     made = hints_of(
         tx.connection.execute(
-            select(task.c.id, task.c.role, task.c.bytes, task.c.job_id)
+            select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
+            .join(job, job.c.id == task.c.job_id)
             .where(task.c.stage_id == each.id, task.c.ordinal >= each.created)
             .order_by(task.c.ordinal)
         )

@@ -10,7 +10,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, insert, select, update
+from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.jobs import end
@@ -92,6 +92,7 @@ def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set
     if segments := [row for each in done for row in _segment_rows(each, running[each.task_id].stage_id)]:
         execute(_SEGMENTS, segments)
     if parts := [row for each in done for row in _part_rows(each, running[each.task_id].job_id)]:
+        _number(tx, parts)
         execute(_PARTS, parts)
     execute(_TOUCH_JOBS, {"ids": list({running[task_id].job_id for task_id in ids}), "now": tx.now})
     return _count_done(tx, done, running)
@@ -149,6 +150,18 @@ def _part_rows(each: Done, job_id: str) -> list[dict[str, Any]]:
         }
         for left in each.parts
     ]
+
+
+def _number(tx: Tx, parts: list[dict[str, Any]]) -> None:
+    """Give the parts numbers that go on from those of their jobs' earlier ones. The jobs' rows are held."""
+    jobs = {row["job_id"] for row in parts}
+    counted = select(part.c.job_id, func.max(part.c.sequence)).where(part.c.job_id.in_(jobs)).group_by(part.c.job_id)
+    last: dict[str, int] = dict.fromkeys(jobs, 0) | {
+        job_id: highest for job_id, highest in tx.connection.execute(counted)
+    }
+    for row in parts:
+        last[row["job_id"]] += 1
+        row["sequence"] = last[row["job_id"]]
 
 
 def fail_attempt(tx: Tx, row: AnyRow, error: dict[str, Any], outcome: str, *, retryable: bool) -> list[Hint]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.committing import Key, fail_attempt, release
@@ -14,6 +14,19 @@ from tolva.catalogs.transactions import Tx, lock_running
 from tolva.errors import WorkerLostError
 from tolva.model import Hint
 from tolva.states import JobStatus
+
+_READY = (
+    select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
+    .join(job, job.c.id == task.c.job_id)
+    .where(
+        task.c.job_id == bindparam("job_id"),
+        task.c.state == READY,
+        task.c.not_before.is_(None),
+        job.c.status == JobStatus.WIP,
+    )
+    .order_by(task.c.id)
+    .limit(bindparam("limit"))
+)
 
 
 def renew(tx: Tx, attempts: Collection[Key], lease_seconds: float) -> set[Key]:
@@ -80,17 +93,9 @@ def end_pauses(tx: Tx) -> None:
 
 
 def ready(tx: Tx, job_id: str | None, limit: int) -> list[Hint]:
-    """Return hints for the due ready tasks of wip jobs, oldest first."""
-    query = (
-        select(task.c.id, task.c.role, task.c.bytes, task.c.job_id)
-        .join(job, job.c.id == task.c.job_id)
-        .where(task.c.state == READY, task.c.not_before.is_(None), job.c.status == JobStatus.WIP)
-        .order_by(task.c.id)
-        .limit(limit)
-    )
-    if job_id is not None:
-        query = query.where(task.c.job_id == job_id)
-    return hints_of(tx.connection.execute(query))
+    """Return hints for the due ready tasks of wip jobs, up to ``limit`` of each job, oldest first."""
+    jobs = running_jobs(tx) if job_id is None else [job_id]
+    return [hint for each in jobs for hint in hints_of(tx.connection.execute(_READY, {"job_id": each, "limit": limit}))]
 
 
 def next_due_seconds(tx: Tx) -> float | None:

@@ -57,6 +57,12 @@ def parts(tx: Tx, job_id: str) -> list[Part]:
     return sorted((part_of(row) for row in rows), key=lambda each: order.get(each.query, len(order)))
 
 
+def parts_after(tx: Tx, job_id: str, sequence: int) -> list[tuple[int, Part]]:
+    """Return the parts that were committed after the one of that number, in that order, with their numbers."""
+    query = select(part).where(part.c.job_id == job_id, part.c.sequence > sequence).order_by(part.c.sequence)
+    return [(row.sequence, part_of(row)) for row in tx.connection.execute(query)]
+
+
 def tasks(tx: Tx, job_id: str) -> list[Task]:
     """Return the job's tasks by stage (in the plan's order) and ordinal."""
     _check_exists(tx, job_id)

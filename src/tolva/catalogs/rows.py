@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tolva.catalogs.transactions import AnyRow
-from tolva.model import File, Hint, Job, Part
+from tolva.model import File, Hint, Job, Origin, Part, Upload
 from tolva.plan import Role
 from tolva.states import JobStatus
 
@@ -26,6 +26,11 @@ def job_of(row: AnyRow) -> Job:
         completed_on=row.completed_on,
         retrieved_at=row.retrieved_at,
         error=row.error,
+        origin=Origin(row.origin),
+        uploads_ended=row.uploads_ended,
+        input_ended=row.input_ended,
+        files_deleted_at=row.files_deleted_at,
+        traceparent=row.traceparent,
     )
 
 
@@ -59,6 +64,31 @@ def part_of(row: AnyRow) -> Part:
     )
 
 
+def upload_of(row: AnyRow) -> Upload:
+    """Return the upload that a row of ``upload`` tells of."""
+    return Upload(
+        id=row.id,
+        job_id=row.job_id,
+        table=row.table_name,
+        name=row.name,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        received_bytes=row.received_bytes,
+        digest=row.digest,
+        file_id=row.file_id,
+        columns=columns_of(row),
+        state=row.state,
+        tail_key=row.tail_key,
+        ended=row.ended,
+        last_updated=row.last_updated,
+    )
+
+
+def columns_of(row: AnyRow) -> tuple[tuple[str, str], ...] | None:
+    """Return the columns (name, type) that a row of ``upload`` tells of."""
+    return None if row.columns is None else tuple((name, type_) for name, type_ in row.columns)
+
+
 def hints_of(rows: Iterable[AnyRow]) -> list[Hint]:
-    """Return hints for rows of ``task``."""
-    return [Hint(row.id, Role(row.role), row.bytes, row.job_id) for row in rows]
+    """Return hints for rows of ``task`` with their job's client."""
+    return [Hint(row.id, Role(row.role), row.bytes, row.job_id, row.client) for row in rows]

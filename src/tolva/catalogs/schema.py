@@ -85,6 +85,13 @@ job = Table(
     Column("completed_on", Double),
     Column("retrieved_at", Double),
     Column("error", _Json),
+    Column("origin", Text, nullable=False),
+    Column("request_key", Text),
+    Column("traceparent", Text),
+    # The client said END; input_ended comes when the server's own files are cut too.
+    Column("uploads_ended", Boolean, nullable=False),
+    Column("files_deleted_at", Double),
+    UniqueConstraint("client", "request_key"),
     Index(None, "created_at", "id"),
     Index(None, "client", "created_at", "id"),
     Index(None, "status", "client", "created_at", "id"),
@@ -106,6 +113,38 @@ file = Table(
     Column("cut_bytes", BigInteger, nullable=False),
     Column("ended", Boolean, nullable=False),
     UniqueConstraint("job_id", "table_name", "name"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, _belongs_to("job"), nullable=False),
+    Column("table_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("bytes", BigInteger),
+    Column("sha256", Text),
+    Column("received_bytes", BigInteger, nullable=False),
+    Column("digest", Text),
+    Column("file_id", _Id),
+    Column("columns", _Json),
+    Column("state", _Json),
+    Column("tail_key", Text),
+    Column("ended", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_updated", Double, nullable=False),
+    UniqueConstraint("job_id", "table_name", "name"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("revoked_at", Double),
 )
 
 chunk = Table(
@@ -213,6 +252,8 @@ part = Table(
     Column("job_id", Text, _belongs_to("job"), primary_key=True),
     Column("query", Text, primary_key=True),
     Column("ordinal", Integer, primary_key=True),
+    # In the order in which the job's parts were committed, from 1: whoever saw n of them goes on with n + 1.
+    Column("sequence", BigInteger, nullable=False),
     Column("task_id", _Id, nullable=False),
     Column("name", Text, nullable=False),
     Column("format", Text, nullable=False),

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from tolva import crash
 from tolva.catalog import Limits
 from tolva.catalogs import admission, barriers, claims, committing, inputs, jobs, reconciling, reports
+from tolva.catalogs.sql_service import SqlService
 from tolva.catalogs.transactions import Inserts, Tx
 from tolva.errors import CatalogError
 from tolva.model import Attempt, Chunk, Claim, Done, Failed, File, Hint, Job, NewFile, NewJob, Part, Progress, Task
@@ -27,7 +28,7 @@ WRITES = "tolva_writes"
 """The execution option that says of a transaction that it will write, for databases that lock before they read."""
 
 
-class SqlCatalog(ABC):
+class SqlCatalog(SqlService, ABC):
     """All of a catalog but what differs between databases."""
 
     def __init__(self, engine: Engine, inserts: Inserts, limits: Limits) -> None:
@@ -89,12 +90,13 @@ class SqlCatalog(ABC):
         client: str | None = None,
         statuses: Collection[JobStatus] = (),
         digest: str | None = None,
+        kind: str | None = None,
         limit: int = 100,
         before: tuple[float, str] | None = None,
     ) -> list[Job]:
         """Return jobs, newest first, that pass every filter."""
         with self._read() as tx:
-            return jobs.many(tx, client=client, statuses=statuses, digest=digest, limit=limit, before=before)
+            return jobs.many(tx, client=client, statuses=statuses, digest=digest, kind=kind, limit=limit, before=before)
 
     def admit(self) -> list[Hint]:
         """Turn pending jobs into wip, each client's in order, within the limits."""
@@ -135,6 +137,11 @@ class SqlCatalog(ABC):
         """Return the parts committed so far."""
         with self._read() as tx:
             return reports.parts(tx, job_id)
+
+    def parts_after(self, job_id: str, sequence: int) -> list[tuple[int, Part]]:
+        """Return the parts committed after the one numbered ``sequence``, each with its number."""
+        with self._read() as tx:
+            return reports.parts_after(tx, job_id, sequence)
 
     # -- input ------------------------------------------------------------------------------------------------------
 
@@ -185,10 +192,10 @@ class SqlCatalog(ABC):
         with self._write("release") as tx:
             return reconciling.release_job(tx, job_id)
 
-    def retry_dead(self, job_id: str) -> Job:
-        """Make a failed job pending again, its dead tasks with new attempts; done work is kept."""
+    def retry_dead(self, job_id: str, task_id: int | None = None) -> Job:
+        """Give dead tasks of a failed job new attempts; with the last of them it is pending again. Done work is kept."""
         with self._write("retry_dead") as tx:
-            jobs.retry_dead(tx, job_id)
+            jobs.retry_dead(tx, job_id, task_id)
             return jobs.one(tx, job_id)
 
     # -- reconciling ------------------------------------------------------------------------------------------------
@@ -212,7 +219,7 @@ class SqlCatalog(ABC):
         return hints
 
     def ready(self, *, job_id: str | None = None, limit: int = 1000) -> list[Hint]:
-        """Return hints for the due ready tasks of wip jobs, oldest first."""
+        """Return hints for the due ready tasks of wip jobs, up to ``limit`` of each job."""
         with self._read() as tx:
             if not reconciling.retries_due(tx):
                 return reconciling.ready(tx, job_id, limit)

@@ -36,9 +36,12 @@ class Tx:
 LIVE = tuple(status for status, changes in JOB_CHANGES.items() if changes)
 """The statuses of jobs that aren't over."""
 
+FINAL = tuple(status for status in JobStatus if status.final)
+"""Those of jobs that are."""
+
 # Statements of the hot path are built once; building one costs more than running it.
 _LOCK_JOB = (
-    select(job.c.id, job.c.client, job.c.status, job.c.input_ended)
+    select(job.c.id, job.c.client, job.c.status, job.c.input_ended, job.c.uploads_ended, job.c.files_deleted_at)
     .where(job.c.id == bindparam("job_id"))
     .with_for_update()
 )
@@ -51,7 +54,7 @@ _LOCK_JOBS_OF = (
 )
 _LOCK_RUNNING = (
     select(task.c.id, task.c.job_id, task.c.stage_id, task.c.ordinal, task.c.role, task.c.bytes)
-    .add_columns(task.c.attempt, task.c.failures, task.c.lease_until)
+    .add_columns(task.c.attempt, task.c.failures, task.c.lease_until, job.c.client)
     .join(job, job.c.id == task.c.job_id)
     .where(task.c.id.in_(_IDS), task.c.state == RUNNING, job.c.status == JobStatus.WIP)
     .order_by(task.c.id)

@@ -18,6 +18,8 @@ def upgrade() -> None:
     """Go one step on."""
     _create_job()
     _create_file()
+    _create_upload()
+    _create_api_key()
     _create_chunk()
     _create_stage()
     _create_task()
@@ -49,7 +51,13 @@ def _create_job() -> None:
         sa.Column("completed_on", sa.Double()),
         sa.Column("retrieved_at", sa.Double()),
         sa.Column("error", _JSON),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("request_key", sa.Text()),
+        sa.Column("traceparent", sa.Text()),
+        sa.Column("uploads_ended", sa.Boolean(), nullable=False),
+        sa.Column("files_deleted_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+        sa.UniqueConstraint("client", "request_key", name=op.f("uq_job_client_request_key")),
     )
     op.create_index(op.f("ix_job_client_created_at_id"), "job", ["client", "created_at", "id"])
     op.create_index(op.f("ix_job_created_at_id"), "job", ["created_at", "id"])
@@ -74,6 +82,43 @@ def _create_file() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_file_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_file")),
         sa.UniqueConstraint("job_id", "table_name", "name", name=op.f("uq_file_job_id_table_name_name")),
+    )
+
+
+def _create_upload() -> None:
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("table_name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.BigInteger()),
+        sa.Column("sha256", sa.Text()),
+        sa.Column("received_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text()),
+        sa.Column("file_id", _ID),
+        sa.Column("columns", _JSON),
+        sa.Column("state", _JSON),
+        sa.Column("tail_key", sa.Text()),
+        sa.Column("ended", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("last_updated", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_upload_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
+        sa.UniqueConstraint("job_id", "table_name", "name", name=op.f("uq_upload_job_id_table_name_name")),
+    )
+
+
+def _create_api_key() -> None:
+    op.create_table(
+        "api_key",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("revoked_at", sa.Double()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
     )
 
 
@@ -195,6 +240,7 @@ def _create_part() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
         sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("task_id", _ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),

@@ -1,0 +1,150 @@
+"""Files on their way in: what of each is stored for good, and how to go on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import delete, func, insert, select, update
+
+from tolva.catalogs.inputs import add_chunks, add_files
+from tolva.catalogs.rows import columns_of, upload_of
+from tolva.catalogs.schema import job, upload
+from tolva.catalogs.transactions import LIVE, AnyRow, Tx, lock_job
+from tolva.errors import ConflictError, LimitError, NotFoundError, StateError, TooLargeError
+from tolva.model import Hint, NewUpload, Received, Upload
+from tolva.states import JobStatus
+
+
+def begin(tx: Tx, new: NewUpload) -> Upload:
+    """Record the upload, unless its table and name are there already; then return that one."""
+    found = lock_job(tx, new.job_id)
+    named = upload.c.job_id == new.job_id, upload.c.table_name == new.table, upload.c.name == new.name
+    earlier = tx.connection.execute(select(upload).where(*named)).one_or_none()
+    if earlier is not None:
+        return upload_of(earlier)
+    _check_open(found)
+    _check_room(tx, found, new)
+    row = asdict(new)
+    row["table_name"] = row.pop("table")
+    times = {"created_at": tx.now, "last_updated": tx.now}
+    tx.connection.execute(insert(upload), row | times | {"received_bytes": 0, "ended": False})
+    return one(tx, new.id)
+
+
+def one(tx: Tx, upload_id: str, job_id: str | None = None) -> Upload:
+    """Return the upload, if it is of this job."""
+    found = tx.connection.execute(select(upload).where(upload.c.id == upload_id)).one_or_none()
+    if found is None or job_id not in (None, found.job_id):
+        raise NotFoundError(f"There is no upload {upload_id}.", upload=upload_id)
+    return upload_of(found)
+
+
+def of_job(tx: Tx, job_id: str) -> list[Upload]:
+    """Return the job's uploads in the order they began."""
+    rows = tx.connection.execute(
+        select(upload).where(upload.c.job_id == job_id).order_by(upload.c.created_at, upload.c.id)
+    )
+    return [upload_of(row) for row in rows]
+
+
+def receive(tx: Tx, new: Received) -> list[Hint]:
+    """Record what was stored of an upload since ``from_bytes``. ConflictError if it isn't there any more."""
+    before = one(tx, new.upload_id)
+    found = lock_job(tx, before.job_id)
+    before = one(tx, new.upload_id)
+    _check_open(found)
+    if before.received_bytes != new.from_bytes or before.ended:
+        raise ConflictError(
+            f"{before.table}/{before.name} has {before.received_bytes} bytes already. Go on there.",
+            received_bytes=before.received_bytes,
+        )
+    _check_bytes(tx, found, before, new.received_bytes - new.from_bytes)
+    file_id = before.file_id
+    if new.file is not None and file_id is None:
+        _check_columns(tx, before, new)
+        file_id = add_files(tx, before.job_id, [new.file])[0].id
+    hints = []
+    if file_id is not None and (new.chunks or new.ended):
+        hints = add_chunks(tx, file_id, new.chunks, ended=new.ended)
+    tx.connection.execute(
+        update(upload)
+        .where(upload.c.id == new.upload_id)
+        .values(
+            received_bytes=new.received_bytes,
+            digest=new.digest,
+            file_id=file_id,
+            columns=new.columns,
+            state=new.state,
+            tail_key=new.tail_key,
+            ended=new.ended,
+            last_updated=tx.now,
+        )
+    )
+    tx.connection.execute(update(job).where(job.c.id == before.job_id).values(last_updated=tx.now))
+    return hints
+
+
+def columns(tx: Tx, job_id: str, table: str) -> tuple[tuple[str, str], ...] | None:
+    """Return the columns of a table as its first file to have any has them; None while none has."""
+    known = (
+        select(upload.c.columns)
+        .where(upload.c.job_id == job_id, upload.c.table_name == table, upload.c.file_id.is_not(None))
+        .order_by(upload.c.file_id)
+        .limit(1)
+    )
+    found = tx.connection.execute(known).one_or_none()
+    return None if found is None else columns_of(found)
+
+
+def _check_open(found: AnyRow) -> None:
+    if JobStatus(found.status).final:
+        raise StateError(f"Job {found.id} is {found.status} and takes no more files.", job=found.id)
+    if found.uploads_ended:
+        raise StateError(f"Job {found.id} was started and takes no more files.", job=found.id)
+
+
+def _check_room(tx: Tx, found: AnyRow, new: NewUpload) -> None:
+    count = select(func.count()).select_from(upload).where(upload.c.job_id == new.job_id)
+    limit = tx.limits.files_per_job
+    if tx.connection.execute(count).scalar_one() >= limit:
+        raise LimitError(f"Job {found.id} has {limit} files, which is the most a job may have.", limit=limit)
+
+
+def _check_bytes(tx: Tx, found: AnyRow, before: Upload, more: int) -> None:
+    limits = tx.limits
+    of_client = (
+        select(upload.c.job_id, func.sum(upload.c.received_bytes))
+        .join(job, job.c.id == upload.c.job_id)
+        .where(job.c.client == found.client, job.c.status.in_(LIVE))
+        .group_by(upload.c.job_id)
+    )
+    sums: dict[str, int] = {job_id: int(total) for job_id, total in tx.connection.execute(of_client)}
+    for what, held, limit in (
+        (f"{before.table}/{before.name}", before.received_bytes, limits.upload_bytes_per_file),
+        (f"Job {found.id}", sums.get(before.job_id, 0), limits.upload_bytes_per_job),
+        ("All unfinished jobs together", sum(sums.values()), limits.upload_bytes_per_client),
+    ):
+        if held + more > limit:
+            raise TooLargeError(f"{what} would pass the limit of {limit} bytes.", limit_bytes=limit)
+
+
+def _check_columns(tx: Tx, before: Upload, new: Received) -> None:
+    known = columns(tx, before.job_id, before.table)
+    if known is not None and known != new.columns:
+        raise ConflictError(
+            f"The table {before.table} got its columns from another file while this one began.", columns=known
+        )
+
+
+def discard(tx: Tx, upload_id: str) -> Upload:
+    """Forget an upload of which nothing was cut yet. StateError otherwise."""
+    before = one(tx, upload_id)
+    found = lock_job(tx, before.job_id)
+    _check_open(found)
+    if before.file_id is not None:
+        raise StateError(
+            f"Records of {before.table}/{before.name} are in work already. Send the rest, or cancel the job.",
+            upload=upload_id,
+        )
+    tx.connection.execute(delete(upload).where(upload.c.id == upload_id))
+    return before
