@@ -9,14 +9,16 @@ data, output = Path(sys.argv[2]), Path(sys.argv[3])
 output.mkdir(parents=True, exist_ok=True)
 
 amount = pl.Decimal(18, 3)
+# Read as text and then parsed by a given form: several times as fast as letting the reader parse it.
+moment = pl.col("created_at").str.to_datetime("%Y-%m-%d %H:%M:%S")
 transactions = pl.scan_csv(
     data / "transactions/transactions_*.csv",
-    schema_overrides={"store_id": pl.Int32, "user_id": pl.Float64, "final_amount": amount, "created_at": pl.Datetime},
-).select("transaction_id", "store_id", "user_id", "final_amount", "created_at")
+    schema_overrides={"store_id": pl.Int32, "user_id": pl.Float64, "final_amount": amount, "created_at": pl.String},
+).select("transaction_id", "store_id", "user_id", "final_amount", moment)
 items = pl.scan_csv(
     data / "transaction_items/transaction_items_*.csv",
-    schema_overrides={"item_id": pl.Int32, "quantity": pl.Int32, "subtotal": amount, "created_at": pl.Datetime},
-).select("item_id", "quantity", "subtotal", "created_at")
+    schema_overrides={"item_id": pl.Int32, "quantity": pl.Int32, "subtotal": amount, "created_at": pl.String},
+).select("item_id", "quantity", "subtotal", moment)
 stores = pl.scan_csv(data / "stores/stores.csv").select("store_id", "store_name").cast({"store_id": pl.Int32})
 menu = pl.scan_csv(data / "menu_items/menu_items.csv").select("item_id", "item_name").cast({"item_id": pl.Int32})
 users = pl.scan_csv(data / "users/users_*.csv").select("user_id", "birthdate")
