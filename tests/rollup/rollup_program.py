@@ -8,9 +8,7 @@ import random
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tolva import crash
@@ -39,11 +37,6 @@ def write_stream(rollup: Rollup, rng: random.Random, *, errors: bool) -> None:
     fd = os.open(rollup.path.parent / "closed", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(fd, f"{name} {count}\n".encode())
     os.close(fd)
-
-
-def begin(begun: Event, target: Callable[..., None], *args: object) -> None:
-    begun.set()
-    target(*args)
 
 
 def write_forever(root: Path, seed: int) -> None:
@@ -94,6 +87,12 @@ def cancel(root: Path, point: str = "", hit: int = 1) -> None:
     open_rollup(root).cancel()
 
 
+def closed_streams(root: Path) -> list[str]:
+    """Return the log: the name and length of every stream that was closed."""
+    log = root / "closed"
+    return log.read_text().splitlines() if log.exists() else []
+
+
 def check_parts(root: Path, parts: list[Path]) -> Counter[str]:
     """Assert that the parts hold every closed stream whole and nothing twice; return the records of each stream."""
     found: defaultdict[str, list[int]] = defaultdict(list)
@@ -109,8 +108,7 @@ def check_parts(root: Path, parts: list[Path]) -> Counter[str]:
     for name, numbers in found.items():
         # A stream that was killed after it rolled over has its first files finished.
         assert sorted(numbers) == list(range(counts[name])), f"stream {name} has {sorted(numbers)}"
-    log = root / "closed"
-    for entry in log.read_text().splitlines() if log.exists() else ():
+    for entry in closed_streams(root):
         closed, length = entry.split()
         assert counts[closed] == int(length), f"stream {closed} had {length} records, {counts[closed]} found"
     return counts
