@@ -25,10 +25,14 @@ from tolva.model import (
     Key,
     NewFile,
     NewJob,
+    NewLoad,
     NewUpload,
     Part,
     Progress,
     Received,
+    Retired,
+    StoredTable,
+    TableObject,
     Task,
     Upload,
 )
@@ -206,6 +210,49 @@ class Catalog(Protocol):
         This is the one way out of ``failed``, and only a person asks for it. StateError if the job isn't failed,
         ExpiredError if its files are deleted, NotFoundError if that task isn't dead.
         """
+        ...
+
+    # -- stored tables ----------------------------------------------------------------------------------------------
+
+    def begin_load(self, job_id: str, load: NewLoad) -> None:
+        """Say what the job will do to a table of its client. A job has one load of each table.
+
+        It happens in the transaction that completes the job, whole or not at all. StateError once the job is final.
+        The job fails instead of being completed when the table has another version than an upsert was worked out
+        against, when it lacks columns that the table's key needs, when a column has another type there, or when
+        contents were loaded before and that isn't allowed.
+        """
+        ...
+
+    def tables(self, client: str) -> list[StoredTable]:
+        """Return the client's tables by name, as the last completed loads left them."""
+        ...
+
+    def table(self, client: str, name: str) -> StoredTable:
+        """Return the client's table of that name; upper and lower case are the same. NotFoundError if there is none."""
+        ...
+
+    def table_objects(self, table_id: int, version: int) -> list[TableObject]:
+        """Return the objects that hold a version's records, in the order in which they were loaded."""
+        ...
+
+    def use_table(self, job_id: str, table_id: int, version: int) -> None:
+        """Keep the version's objects while the job isn't final. StateError if the table has a newer one by now."""
+        ...
+
+    def drop_table(self, client: str, name: str) -> None:
+        """Forget the table; jobs that use it go on. NotFoundError if there is none."""
+        ...
+
+    def retire_objects(self) -> Retired:
+        """Return the objects that no version, no job and no load needs any more. They are never used again.
+
+        Delete their bytes, then call ``forget_objects``: whoever is interrupted in between finds them again.
+        """
+        ...
+
+    def forget_objects(self, retired: Retired) -> None:
+        """Forget objects whose bytes are deleted."""
         ...
 
     # -- reconciling ------------------------------------------------------------------------------------------------

@@ -238,6 +238,88 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class TableObject:
+    """One stored Parquet object of a table. Its bytes never change; later loads can only drop rows of it.
+
+    ``records`` are the rows that count: those whose positions aren't in the object ``dropped`` (a NumPy array of
+    ascending 64-bit numbers, stored under that key). ``bounds`` has the least and the greatest value of columns, as
+    text, where they are known.
+    """
+
+    key: str
+    records: int
+    bytes: int
+    bounds: dict[str, list[str]] = field(default_factory=dict)
+    dropped: str | None = None
+
+
+class LoadMode(StrEnum):
+    """What a load does with the records that its table has."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+    UPSERT = "upsert"
+
+
+@dataclass(frozen=True, slots=True)
+class NewLoad:
+    """What a job will do to a stored table when it is completed: nothing before that, and then all at once.
+
+    ``columns`` are (name, type) in DuckDB's words. ``key`` are the columns by which an upsert replaces records.
+    ``base_version`` is the version that an upsert was worked out against; the load fails if the table has another by
+    then. ``allow_again``: contents that were loaded before are no reason to fail.
+    """
+
+    table: str
+    mode: LoadMode
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...] = ()
+    base_version: int | None = None
+    allow_again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A loaded file: its name for people, and a digest of its bytes."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the load of ``table`` came to. An object whose key the table has already takes that one's place."""
+
+    table: str
+    objects: tuple[TableObject, ...]
+    contents: tuple[Content, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table that is kept for its client. Every completed load makes the next version, counted from 1."""
+
+    id: int
+    client: str
+    name: str
+    version: int
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...]
+    records: int
+    bytes: int
+    created_at: float
+    last_updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """Objects of stored tables that nobody will read again: their rows in the catalog, their keys in storage."""
+
+    rows: tuple[int, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right of one attempt to run a task, with all it needs to know to run it.
 
@@ -261,7 +343,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An attempt that finished: what it left, and what it read."""
+    """An attempt that finished: what it left, and what it read.
+
+    ``loaded`` is what loads of the job come to, each from the one task that knows. With ``verdict`` the task is done
+    and what it left is kept, but the job has failed with this error: it went against a limit of its document.
+    """
 
     task_id: int
     attempt: int
@@ -270,6 +356,8 @@ class Done:
     records_read: int = 0
     bytes_read: int = 0
     seconds: float = 0.0
+    loaded: tuple[Loaded, ...] = ()
+    verdict: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, update
 
+from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import StageState, chunk, file, job, segment, stage, task
+from tolva.catalogs.tables import finish_loads
 from tolva.catalogs.transactions import AnyRow, Tx, lock_job
+from tolva.errors import StateError
 from tolva.model import Hint
 from tolva.plan import Plan, Reads, Role, Stage, coalesce
 from tolva.states import JobStatus, TaskState
@@ -102,6 +105,13 @@ def _all_cut(tx: Tx, each: AnyRow) -> bool:
 
 
 def _complete(tx: Tx, job_id: str) -> None:
+    """Complete the job, and with it its loads; if one of those can't be, the job has failed instead."""
+    try:
+        with tx.connection.begin_nested():
+            finish_loads(tx, job_id)
+    except StateError as error:
+        end(tx, job_id, JobStatus.FAILED, error.to_dict())
+        return
     tx.connection.execute(
         update(job)
         .where(job.c.id == job_id, job.c.status == JobStatus.WIP)

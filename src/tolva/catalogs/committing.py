@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
+from tolva.catalogs import tables
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
@@ -61,6 +62,9 @@ def commit(tx: Tx, outcomes: Sequence[Done | Failed]) -> tuple[set[Key], list[Hi
     hints = []
     for outcome in failed:
         hints += fail_attempt(tx, running[outcome.task_id], outcome.error, "failed", retryable=outcome.retryable)
+    for each in done:
+        if each.verdict is not None:
+            end(tx, running[each.task_id].job_id, JobStatus.FAILED, each.verdict)
     for job_id in sorted(passed):
         hints += advance(tx, job_id)
     return refused, hints
@@ -94,6 +98,9 @@ def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set
     if parts := [row for each in done for row in _part_rows(each, running[each.task_id].job_id)]:
         _number(tx, parts)
         execute(_PARTS, parts)
+    for each in done:
+        for loaded in each.loaded:
+            tables.record(tx, running[each.task_id].job_id, loaded)
     execute(_TOUCH_JOBS, {"ids": list({running[task_id].job_id for task_id in ids}), "now": tx.now})
     return _count_done(tx, done, running)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, tuple_, update
 
 from tolva.catalog import Kept
 from tolva.catalogs.rows import job_of
@@ -14,6 +14,12 @@ from tolva.catalogs.transactions import FINAL, LIVE, Tx, lock_job, not_found
 from tolva.errors import ExpiredError, LimitError, NotFoundError, ReusedKeyError, StateError
 from tolva.model import Job, NewJob, Origin
 from tolva.states import JobStatus, TaskState
+
+_UNFINISHED = (
+    select(task.c.id)
+    .where(task.c.job_id == bindparam("job_id"), task.c.state.in_([TaskState.DEAD, TaskState.DROPPED]))
+    .limit(1)
+)
 
 
 def create(tx: Tx, new: NewJob) -> Job:
@@ -150,6 +156,8 @@ def retry_dead(tx: Tx, job_id: str, task_id: int | None) -> None:
         raise StateError(f"Job {job_id} is {found.status}; only a failed job can be retried.", job=job_id)
     if found.files_deleted_at is not None:
         raise ExpiredError(f"The files of job {job_id} were deleted when its time was over. Submit it again.")
+    if not tx.connection.execute(_UNFINISHED, {"job_id": job_id}).first():
+        raise StateError(f"Job {job_id} failed with all its tasks done; there is none to retry. Submit it again.")
     of_job = task.c.stage_id.in_(select(stage.c.id).where(stage.c.job_id == job_id))
     dead = and_(of_job, task.c.state == TaskState.DEAD)
     chosen = dead if task_id is None else and_(dead, task.c.id == task_id)

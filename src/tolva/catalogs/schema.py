@@ -263,3 +263,75 @@ part = Table(
     Column("sha256", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+stored_table = Table(
+    "stored_table",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("client", Text, nullable=False),
+    # As it was written first, and folded: one name whatever its case. Both are null once the table is dropped.
+    Column("name", Text),
+    Column("folded_name", Text),
+    Column("version", BigInteger, nullable=False),
+    Column("columns", _Json, nullable=False),
+    Column("key", _Json, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("last_updated", Double, nullable=False),
+    UniqueConstraint("client", "folded_name"),
+)
+
+stored_object = Table(
+    "stored_object",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    # The load that wrote this row; its table is set when that is committed.
+    Column("job_id", Text, nullable=False),
+    Column("load_name", Text, nullable=False),
+    Column("table_id", _Id, _belongs_to("stored_table")),
+    Column("key", Text, nullable=False),
+    Column("dropped", Text),
+    Column("records", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("bounds", _Json, nullable=False),
+    # The versions that have it: from this one on, up to before that one.
+    Column("since_version", BigInteger),
+    Column("until_version", BigInteger),
+    Column("retired", Boolean, nullable=False),
+    Index(None, "table_id", "until_version"),
+    Index(None, "job_id"),
+    Index(None, "key"),
+)
+
+load = Table(
+    "load",
+    metadata,
+    Column("job_id", Text, _belongs_to("job"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("mode", Text, nullable=False),
+    Column("columns", _Json, nullable=False),
+    Column("key", _Json, nullable=False),
+    Column("base_version", BigInteger),
+    Column("allow_again", Boolean, nullable=False),
+    # [[name, digest], ...] of the files, from the task that knows.
+    Column("contents", _Json, nullable=False),
+)
+
+content = Table(
+    "content",
+    metadata,
+    Column("table_id", _Id, _belongs_to("stored_table"), primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("loaded_at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+table_use = Table(
+    "table_use",
+    metadata,
+    Column("job_id", Text, _belongs_to("job"), primary_key=True),
+    Column("table_id", _Id, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

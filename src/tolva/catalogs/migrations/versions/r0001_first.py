@@ -27,6 +27,11 @@ def upgrade() -> None:
     _create_partial()
     _create_segment()
     _create_part()
+    _create_stored_table()
+    _create_stored_object()
+    _create_load()
+    _create_content()
+    _create_table_use()
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -250,5 +255,91 @@ def _create_part() -> None:
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_part_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "query", "ordinal", name=op.f("pk_part")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_stored_table() -> None:
+    op.create_table(
+        "stored_table",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text()),
+        sa.Column("folded_name", sa.Text()),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("columns", _JSON, nullable=False),
+        sa.Column("key", _JSON, nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("last_updated", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_table")),
+        sa.UniqueConstraint("client", "folded_name", name=op.f("uq_stored_table_client_folded_name")),
+    )
+
+
+def _create_stored_object() -> None:
+    op.create_table(
+        "stored_object",
+        sa.Column("id", _ID, nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("load_name", sa.Text(), nullable=False),
+        sa.Column("table_id", _ID),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("dropped", sa.Text()),
+        sa.Column("records", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("bounds", _JSON, nullable=False),
+        sa.Column("since_version", sa.BigInteger()),
+        sa.Column("until_version", sa.BigInteger()),
+        sa.Column("retired", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["table_id"], ["stored_table.id"], name=op.f("fk_stored_object_table_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_object")),
+    )
+    op.create_index(op.f("ix_stored_object_job_id"), "stored_object", ["job_id"])
+    op.create_index(op.f("ix_stored_object_key"), "stored_object", ["key"])
+    op.create_index(op.f("ix_stored_object_table_id_until_version"), "stored_object", ["table_id", "until_version"])
+
+
+def _create_load() -> None:
+    op.create_table(
+        "load",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("columns", _JSON, nullable=False),
+        sa.Column("key", _JSON, nullable=False),
+        sa.Column("base_version", sa.BigInteger()),
+        sa.Column("allow_again", sa.Boolean(), nullable=False),
+        sa.Column("contents", _JSON, nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_load_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "name", name=op.f("pk_load")),
+    )
+
+
+def _create_content() -> None:
+    op.create_table(
+        "content",
+        sa.Column("table_id", _ID, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("loaded_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["table_id"], ["stored_table.id"], name=op.f("fk_content_table_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("table_id", "digest", name=op.f("pk_content")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_table_use() -> None:
+    op.create_table(
+        "table_use",
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("table_id", _ID, nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_table_use_job_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "table_id", name=op.f("pk_table_use")),
         sqlite_with_rowid=False,
     )
