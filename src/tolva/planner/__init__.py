@@ -4,7 +4,7 @@ DuckDB is the reader: it parses and binds the query, and the planner works on th
 expression that is written back as SQL is proven to say the same (``proof``). Filters move down (``pushdown``), the
 ``rules`` decide where rows must meet, and ``draft`` collects the stages. Whatever isn't understood is gathered.
 
-``now()`` and its like are one value for the whole job: the time at which it was planned.
+``now()`` and its like are one value for the whole job: the time at which it was planned (``moments``).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from tolva.planner.draft import Draft
 from tolva.planner.gather import gather
 from tolva.planner.names import Names
 from tolva.planner.one_parse import one_parse
-from tolva.planner.question import understand
+from tolva.planner.question import Asker
 from tolva.planner.spread import spread
 
 
@@ -27,6 +27,7 @@ class Planner:
         self._binder = Binder()
         for name, columns in self._tables.items():
             self._binder.create(name, columns)
+        self._asker = Asker(self._binder, self._tables)
         self._names = Names(tables)
         self._draft = Draft(self._names, self._tables, partitions=partitions, small_bytes=broadcast_bytes)
 
@@ -38,7 +39,7 @@ class Planner:
         return one_parse(self._draft.plan(queries), self._given, self._broadcast_bytes)
 
     def _one(self, name: str, query: Query) -> None:
-        question = understand(self._binder, name, query, self._tables)
+        question = self._asker.understand(name, query)
         self._draft.query = name
         mark = self._draft.mark()
         try:

@@ -25,7 +25,7 @@ def spread(
     if question.bound is None:
         raise UnsupportedError("a shape that DuckDB can't describe")
     symbols = Names()
-    node = pushed(steady(decode(question.bound, binder, symbols), binder))
+    node = pushed(steady(decode(question.bound, binder, symbols)))
     planning = Planning(RULES, binder, draft, symbols, table_bytes, broadcast_bytes)
     flow = planning.flow(node, frozenset(c.name for c in node.columns))
     draft.finish(question.result, flow, node.columns)

@@ -12,15 +12,16 @@ from tolva.planner import Query
 from tolva.planner.binder import Binder
 from tolva.planner.encode import encoded
 from tolva.planner.names import Names
-from tolva.planner.question import understand
+from tolva.planner.question import Asker
 
 
 def plan_tableless(queries: Mapping[str, Query]) -> Plan:
     """Return the plan of the queries."""
     binder, names = Binder(), Names()
+    asker = Asker(binder, {})
     stages = []
     for name, query in queries.items():
-        question = understand(binder, name, query, {})
+        question = asker.understand(name, query)
         result = encoded(question.sql, question.result)
         notes = ("gathered: there is no table whose rows could be spread",)
         stages.append(Stage(names.new(f"{name}_finish"), Role.FINISH, result=result, notes=notes))
