@@ -244,6 +244,10 @@ class Catalog(Protocol):
         """Forget the table; jobs that use it go on. NotFoundError if there is none."""
         ...
 
+    def stored_keys(self, prefix: str) -> set[str]:
+        """Return the keys below the folder ``prefix`` that some table's version or load has; all else is garbage."""
+        ...
+
     def retire_objects(self) -> Retired:
         """Return the objects that no version, no job and no load needs any more. They are never used again.
 

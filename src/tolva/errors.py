@@ -86,6 +86,14 @@ class RecordError(TolvaError):
     retryable = False
 
 
+class TooManyRejectsError(TolvaError):
+    """More records had to be rejected than the job allows; ``data`` says how many there were. Nothing was stored."""
+
+    code = "rejects"
+    http_status = 422
+    retryable = False
+
+
 class ExecutionError(TolvaError):
     """A query failed while it ran, in a way that another try can't mend (overflow, bad cast)."""
 

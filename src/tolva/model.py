@@ -237,6 +237,10 @@ class Part:
     sha256: str
 
 
+MAX_OBJECT_BYTES = 16 * 2**20
+"""About how large an object of a stored table gets: it is read as one chunk."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableObject:
     """One stored Parquet object of a table. Its bytes never change; later loads can only drop rows of it.

@@ -236,3 +236,9 @@ def test_a_final_job_begins_no_load(catalog: Catalog) -> None:
     catalog.cancel("job")
     with pytest.raises(StateError, match="loads nothing more"):
         catalog.begin_load("job", a_load())
+
+
+def test_keys_below_a_folder_are_told_from_garbage(catalog: Catalog) -> None:
+    load(catalog, "1", [an_object("tables/1/a", dropped="tables/1/a-1"), an_object("tables/10/b")])
+    assert catalog.stored_keys("tables/1") == {"tables/1/a", "tables/1/a-1"}
+    assert catalog.stored_keys("tables/_") == set()

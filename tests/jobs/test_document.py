@@ -72,3 +72,17 @@ def test_files_that_are_no_documents(tmp_path: Path) -> None:
         with pytest.raises(DocumentError) as caught:
             load(path)
         assert message in caught.value.message
+
+
+def test_a_stored_table_stands_alone_and_survives_the_trip() -> None:
+    values = {
+        "kind": "query",
+        "tables": {"t": {"stored": "kept"}},
+        "queries": {"q": {"sql": "SELECT 1", "store_as": "other", "mode": "append"}},
+    }
+    document = validate(values, "job.yaml")
+    assert validate(to_json(document), "again") == document
+    with pytest.raises(DocumentError, match="write nothing beside stored"):
+        validate(values | {"tables": {"t": {"stored": "kept", "delimiter": ";"}}}, "job.yaml")
+    with pytest.raises(DocumentError, match="name it with store_as"):
+        validate(values | {"queries": {"q": {"sql": "SELECT 1", "mode": "append"}}}, "job.yaml")

@@ -51,6 +51,11 @@ class SqlTables(ABC):
         with self._write("drop_table") as tx:
             tables.drop(tx, client, name)
 
+    def stored_keys(self, prefix: str) -> set[str]:
+        """Return the keys below the folder ``prefix`` that some table's version or load has."""
+        with self._read() as tx:
+            return tables.stored_keys(tx, prefix)
+
     def retire_objects(self) -> Retired:
         """Return the objects that no version, no job and no load needs any more."""
         with self._write("retire_objects") as tx:

@@ -234,6 +234,15 @@ def drop(tx: Tx, client: str, name: str) -> None:
     execute(delete(content).where(content.c.table_id == found.id))
 
 
+def stored_keys(tx: Tx, prefix: str) -> set[str]:
+    """Return the keys below the folder ``prefix`` that a row has."""
+    found: set[str] = set()
+    for column in (stored_object.c.key, stored_object.c.dropped):
+        below = select(column).where(column.startswith(f"{prefix}/", autoescape=True))
+        found.update(tx.connection.execute(below).scalars())
+    return found
+
+
 def retire(tx: Tx) -> Retired:
     """Mark objects that no version, no job and no load needs; return all that are marked."""
     execute = tx.connection.execute

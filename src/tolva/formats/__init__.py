@@ -43,6 +43,6 @@ def _format(file: File) -> Format:
 
 
 def _formats() -> dict[str, Format]:
-    from tolva.formats import delimited  # noqa: PLC0415 - a question without tables needs no format
+    from tolva.formats import delimited, table_object  # noqa: PLC0415 - a question without tables needs no format
 
-    return {delimited.NAME: delimited}
+    return {delimited.NAME: delimited, table_object.NAME: table_object}

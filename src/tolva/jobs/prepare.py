@@ -7,11 +7,13 @@ It also lets the child, which has DuckDB loaded, work while its parent still loa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tolva.errors import NotFoundError
+from tolva.model import NewLoad, StoredTable, TableObject
 from tolva.plan import DEFAULT_MAX_PART_BYTES, Plan
 from tolva.planner import Query, TableInfo, plan
 
@@ -29,14 +31,28 @@ class Spec:
     delimiter: str | None = None
     quote: str | None = None
     header: bool | None = None
+    stored: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """A version of a stored table, with its objects."""
+
+    table: StoredTable
+    objects: tuple[TableObject, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job whose files were found and whose work was planned; nothing is recorded yet."""
+    """A job whose files were found and whose work was planned; nothing is recorded yet.
+
+    ``uses`` are the stored tables it reads, in these versions; ``loads`` what it will do to stored tables.
+    """
 
     tables: tuple[InputTable, ...]
     plan: Plan
+    uses: tuple[StoredTable, ...] = ()
+    loads: tuple[NewLoad, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -45,7 +61,19 @@ class Prepared:
 
 
 class Brief(ABC):
-    """What of a job document preparing needs. Can be pickled, for the child that prepares."""
+    """What of a job document preparing needs. Can be pickled, for the child that prepares.
+
+    A child has no catalog: stored tables that the job reads or changes are looked up before (``stored.look_up``).
+    """
+
+    @property
+    def stored_names(self) -> frozenset[str]:
+        """The names of the stored tables that preparing must know, as far as they are there."""
+        return frozenset()
+
+    def given(self, kept: Mapping[str, KeptTable]) -> Brief:  # noqa: ARG002 - for those that name some
+        """Return the brief with what was found of ``stored_names``."""
+        return self
 
     @abstractmethod
     def prepare(self) -> Prepared:
@@ -63,6 +91,17 @@ class QueryBrief(Brief):
     queries: dict[str, Query]
     base: Path
     max_part_bytes: int = DEFAULT_MAX_PART_BYTES
+    store_as: Mapping[str, NewLoad] = field(default_factory=dict)
+    kept: Mapping[str, KeptTable] = field(default_factory=dict)
+
+    @property
+    def stored_names(self) -> frozenset[str]:
+        """See ``Brief.stored_names``."""
+        return frozenset(spec.stored for spec in self.tables.values() if spec.stored is not None)
+
+    def given(self, kept: Mapping[str, KeptTable]) -> QueryBrief:
+        """See ``Brief.given``."""
+        return replace(self, kept=kept)
 
     def prepare(self) -> Prepared:
         """See ``Brief.prepare``."""
@@ -73,12 +112,33 @@ class QueryBrief(Brief):
             tables={table.name: table.columns for table in tables},
             max_part_bytes=self.max_part_bytes,
         )
-        return Prepared(tables, made)
+        loads: tuple[NewLoad, ...] = ()
+        if self.store_as:
+            from tolva.jobs.store_as import storing  # noqa: PLC0415 - few jobs do
+
+            made, loads = storing(made, self.store_as)
+        uses = tuple(self.kept[name].table for name in sorted(self.stored_names))
+        return Prepared(tables, made, uses, loads)
 
     def _resolved(self) -> tuple[InputTable, ...]:
         from tolva.formats import resolve  # noqa: PLC0415 - a question without tables is quick without it
 
-        return tuple(resolve(name, spec, self.base) for name, spec in self.tables.items())
+        return tuple(
+            self._stored(name, spec.stored) if spec.stored else resolve(name, spec, self.base)
+            for name, spec in self.tables.items()
+        )
+
+    def _stored(self, name: str, stored: str) -> InputTable:
+        from tolva.formats.table_object import input_table  # noqa: PLC0415 - likewise
+
+        if stored not in self.kept:
+            raise no_table(stored)
+        return input_table(name, self.kept[stored].table, self.kept[stored].objects)
+
+
+def no_table(name: str) -> NotFoundError:
+    """Return the error for a stored table that isn't there."""
+    return NotFoundError(f"There is no stored table {name}. `tolva tables` lists those that are there.", table=name)
 
 
 @dataclass(frozen=True, slots=True)

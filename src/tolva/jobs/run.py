@@ -8,17 +8,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tolva.backends import Backends
 from tolva.catalog import Catalog
-from tolva.errors import NotFoundError, TolvaError
+from tolva.errors import NotFoundError, TolvaError, TooManyRejectsError
 from tolva.jobs import folder_lock
 from tolva.jobs.deliver import check_folder, deliver, delivered_job, manifest_of
 from tolva.jobs.documents import JobDocument
 from tolva.jobs.feed import feed
-from tolva.jobs.prepare import Prepared
+from tolva.jobs.prepare import Brief, Prepared
 from tolva.jobs.reconciler import Reconciler
+from tolva.jobs.stored import look_up, sweep, sweep_job
 from tolva.jobs.submit import digest_of, submit
 from tolva.model import Job, Progress
 from tolva.plan import Plan, Role
@@ -88,25 +89,31 @@ class Run:
         check_folder(output)
         digest = digest_of(document, data, output)
         with folder_lock.hold(self._settings.state / "locks" / digest[:16], "This job"):
-            prepared = None if resume else self._prepare(document, data)
+            brief = document.brief(data.absolute())
+            stored = bool(brief.stored_names)
+            prepared = None if resume or stored else self._prepare(brief)
             backends = self._connect()
             try:
+                if stored and not resume:
+                    prepared = self._prepare(look_up(backends.catalog, CLIENT, brief))
                 if prepared is None:
                     job = _taken_up(backends, digest, output)
                 else:
                     job = _new(backends, document, prepared(), digest)
                 if job.status is not JobStatus.COMPLETED:
                     job = self._work(backends, job, report)
+                if job.status is JobStatus.FAILED:
+                    _end_failed(backends, job, output)
                 return _finish(backends, job, output)
             finally:
                 backends.catalog.close()
 
-    def _prepare(self, document: JobDocument, data: Path) -> Callable[[], Prepared]:
+    def _prepare(self, brief: Brief) -> Callable[[], Prepared]:
         """Let a child prepare the job while the caller goes on; return what waits for it."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         future = thread.submit(
             self._children.run,
-            document.brief(data.absolute()),
+            brief,
             deadline_seconds=self._settings.task_seconds,
             cancel=Cancel(),
         )
@@ -148,18 +155,25 @@ class Run:
             self._changed.wait(_REPORT_SECONDS)
             self._changed.clear()
         report(catalog.progress(job_id))
-        if job.status is JobStatus.FAILED and job.error is not None:
-            backends.storage.delete_below(f"jobs/{job_id}")
-            raise TolvaError.from_dict(job.error)
         return job
 
 
 def _new(backends: Backends, document: JobDocument, prepared: Prepared, digest: str) -> Job:
     for earlier in _unfinished(backends.catalog, digest):
         # Whoever doesn't resume starts over; the lock tells that nobody works on the earlier run.
-        backends.catalog.cancel(earlier.id)
+        sweep_job(backends.catalog, backends.storage, backends.catalog.cancel(earlier.id))
         backends.storage.delete_below(f"jobs/{earlier.id}")
     return submit(backends.catalog, document, prepared, client=CLIENT, digest=digest)
+
+
+def _end_failed(backends: Backends, job: Job, output: Path) -> NoReturn:
+    """Raise what made the job fail. A job with too many rejects has a report of them, which is delivered."""
+    error = TolvaError.from_dict(job.error or {"code": "internal", "message": f"Job {job.id} failed."})
+    if isinstance(error, TooManyRejectsError):
+        deliver(job.id, backends.catalog.parts(job.id), backends.storage, output)
+    sweep_job(backends.catalog, backends.storage, job)
+    backends.storage.delete_below(f"jobs/{job.id}")
+    raise error
 
 
 def _taken_up(backends: Backends, digest: str, output: Path) -> Job:
@@ -187,6 +201,8 @@ def _finish(backends: Backends, job: Job, output: Path) -> Finished:
     parts = catalog.parts(job.id)
     if job.retrieved_at is None:
         deliver(job.id, parts, backends.storage, output)
+        sweep_job(catalog, backends.storage, job)
+        sweep(catalog, backends.storage)
         catalog.mark_retrieved(job.id)
     backends.storage.delete_below(f"jobs/{job.id}")
     return _finished(catalog, catalog.job(job.id), manifest_of(job.id, parts))

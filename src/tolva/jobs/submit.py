@@ -17,9 +17,13 @@ def submit(catalog: Catalog, document: JobDocument, prepared: Prepared, *, clien
     """Record the job with its files and, last, its plan: a job that has its plan has everything."""
     job_id = secrets.token_hex(8)
     catalog.create_job(NewJob(job_id, client, document.kind, to_json(document), digest, document.labels))
+    for table in prepared.uses:
+        catalog.use_table(job_id, table.id, table.version)
+    for load in prepared.loads:
+        catalog.begin_load(job_id, load)
     # Small tables first: those that are sent to all tasks are often small, and many tasks may wait for them.
-    tables = sorted(prepared.tables, key=lambda table: sum(file.bytes for file in table.files))
-    catalog.add_files(job_id, [file for table in tables for file in table.files])
+    tables = sorted(prepared.tables, key=lambda given: sum(file.bytes for file in given.files))
+    catalog.add_files(job_id, [file for given in tables for file in given.files])
     catalog.set_plan(job_id, prepared.plan)
     return catalog.job(job_id)
 

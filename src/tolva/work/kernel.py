@@ -24,7 +24,7 @@ from tolva.work.engine import Engine
 class Errand:
     """One task as a kernel sees it, with its tools.
 
-    Everything it writes has a key below ``prefix``, which no other attempt uses.
+    Everything it writes has a key below ``prefix`` or ``table_prefix``, which no other attempt uses.
     """
 
     plan: Plan
@@ -38,6 +38,11 @@ class Errand:
         """Where this attempt's objects go."""
         claim = self.claim
         return f"jobs/{claim.job_id}/{claim.stage}/{claim.ordinal}/{claim.attempt}"
+
+    @property
+    def table_prefix(self) -> str:
+        """Where this attempt's objects of stored tables go; what no table comes to have of it is swept up later."""
+        return f"tables/{self.prefix.removeprefix('jobs/')}"
 
     def read(self, given: Input) -> list[pa.Table]:
         """Return what earlier tasks left for this one, table after table in the order of those tasks."""

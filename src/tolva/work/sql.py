@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tolva.model import Done, Part, Partial
+from tolva.model import MAX_OBJECT_BYTES, Done, Loaded, Part, Partial, TableObject
 from tolva.work import partials, results
 from tolva.work.kernel import Errand
 
@@ -18,12 +18,19 @@ def run(errand: Errand) -> Done:
         records, size = rows.num_rows, claim.chunk.length
     partial: Partial | None = None
     parts: tuple[Part, ...] = ()
+    loaded: tuple[Loaded, ...] = ()
     if stage.result is None:
         left = errand.engine.outputs(stage, plan, relations)
         partial = partials.write(errand.storage, f"{errand.prefix}/partial", left)
     else:
+        stored_as = stage.settings.get("store_as")
         batches = errand.engine.result(stage, plan, relations)
         schema = errand.engine.schema(stage.result.columns)
         to = results.Destination(errand.storage, errand.prefix, plan.max_part_bytes)
+        if stored_as is not None:
+            to = results.Destination(errand.storage, errand.table_prefix, MAX_OBJECT_BYTES)
         parts = results.write(stage.result, batches, schema, to)
-    return Done(claim.task_id, claim.attempt, partial, parts, records, size)
+        if stored_as is not None:
+            objects = tuple(TableObject(part.key, part.records, part.bytes) for part in parts if part.records)
+            loaded, parts = (Loaded(stored_as, objects),), ()
+    return Done(claim.task_id, claim.attempt, partial, parts, records, size, loaded=loaded)

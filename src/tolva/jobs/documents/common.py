@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tolva.jobs.prepare import Brief
 from tolva.plan import DEFAULT_MAX_PART_BYTES
@@ -19,13 +19,23 @@ class Strict(BaseModel):
 
 
 class TableSpec(Strict):
-    """Where a table's records are and what they look like; what isn't said is found out from the files."""
+    """Where a table's records are and what they look like; what isn't said is found out from the files.
+
+    ``stored`` names a stored table instead.
+    """
 
     files: list[str] = Field(default_factory=list)
     columns: dict[str, str] = Field(default_factory=dict)
     delimiter: str | None = None
     quote: str | None = None
     header: bool | None = None
+    stored: str | None = None
+
+    @model_validator(mode="after")
+    def _stored_alone(self) -> Self:
+        if self.stored is not None and self != TableSpec.model_construct(stored=self.stored):
+            raise ValueError("a stored table has its columns already: write nothing beside stored")
+        return self
 
     @field_validator("files", mode="before")
     @classmethod
@@ -56,6 +66,13 @@ class JobDocument(Strict):
     @abstractmethod
     def brief(self, base: Path) -> Brief:
         """Return what preparing the job needs of the document, with its files below ``base``."""
+
+
+def check_table_name(name: str) -> str:
+    """Return the name of a stored table; ValueError if it can't be one."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} can't be a table's name: use letters, digits and _, and begin with a letter")
+    return name
 
 
 def distinct_names(value: dict[str, Any]) -> dict[str, Any]:

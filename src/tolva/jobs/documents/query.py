@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tolva.jobs.documents.common import JobDocument, Strict, TableSpec, distinct_names
+from tolva.jobs.documents.common import JobDocument, Strict, TableSpec, check_table_name, distinct_names
 from tolva.jobs.prepare import QueryBrief, Spec
+from tolva.model import LoadMode, NewLoad
 from tolva.plan import Format
 from tolva.planner import Query
 
 
 class QuerySpec(Strict):
-    """One SELECT over the job's tables, and how its answer is written. A bare string is the SQL."""
+    """One SELECT over the job's tables, and how its answer is written. A bare string is the SQL.
+
+    With ``store_as`` the answer becomes the stored table of that name instead of files.
+    """
 
     sql: str
     format: Format = Format.CSV
+    store_as: str | None = None
+    mode: Literal["append", "replace"] | None = None
+
+    @field_validator("store_as")
+    @classmethod
+    def _table_name(cls, value: str | None) -> str | None:
+        return value and check_table_name(value)
+
+    @model_validator(mode="after")
+    def _mode_of_what(self) -> Self:
+        if self.mode is not None and self.store_as is None:
+            raise ValueError("mode says how a stored table is changed; name it with store_as")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -46,11 +63,26 @@ class QueryDocument(JobDocument):
                 raise ValueError(f"query name {name!r} becomes a file name: use letters, digits, _ and -")
         return value
 
+    @model_validator(mode="after")
+    def _one_query_a_table(self) -> Self:
+        stored = [query.store_as.casefold() for query in self.queries.values() if query.store_as]
+        if len(set(stored)) < len(stored):
+            raise ValueError("two queries have the same store_as: a job changes a table once")
+        return self
+
     def brief(self, base: Path) -> QueryBrief:
         """See ``JobDocument.brief``."""
         return QueryBrief(
             tables={name: Spec(**spec.model_dump()) for name, spec in self.tables.items()},
-            queries={name: Query(query.sql, query.format) for name, query in self.queries.items()},
+            queries={
+                name: Query(query.sql, Format.PARQUET if query.store_as else query.format)
+                for name, query in self.queries.items()
+            },
             base=base,
             max_part_bytes=self.output.max_part_bytes,
+            store_as={
+                name: NewLoad(query.store_as, LoadMode(query.mode or "replace"), columns=())
+                for name, query in self.queries.items()
+                if query.store_as
+            },
         )

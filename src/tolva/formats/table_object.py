@@ -1,0 +1,76 @@
+"""A stored table's object as an input file: Parquet in storage, one chunk, some of its rows dropped by later loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tolva.errors import StateError
+from tolva.formats.stored import Stored
+from tolva.formats.table import InputTable, TableSpec
+from tolva.model import Chunk, File, NewFile, StoredTable, TableObject
+from tolva.plan import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAME = "table_object"
+"""The format's name in a file's layout."""
+
+
+def input_table(name: str, table: StoredTable, objects: Sequence[TableObject]) -> InputTable:
+    """Return a version of a stored table as the table ``name`` of a job."""
+    columns = tuple(Column(*column) for column in table.columns)
+    return InputTable(name, columns, tuple(_file(name, each) for each in objects))
+
+
+def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) -> InputTable:  # noqa: ARG001 - the contract's
+    """See ``Format.open_table``; a stored table's objects are known from the catalog alone."""
+    raise StateError(f"Table {name} is a stored one; its objects are no files to look at.")
+
+
+def cut(file: File, chunk_bytes: int) -> Iterator[Chunk]:  # noqa: ARG001 - an object was made to be one chunk
+    """See ``Format.cut``."""
+    if not file.cut_bytes:
+        yield Chunk(0, file.bytes, key=file.location)
+
+
+def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None) -> pa.Table:
+    """See ``Format.read``. A column that came into the table later is NULL in its older objects."""
+    import numpy as np  # noqa: PLC0415 - the feeder cuts, and needs none of these
+    import pyarrow as pa  # noqa: PLC0415 - likewise
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+
+    from tolva.formats.arrow import arrow_type  # noqa: PLC0415 - likewise
+
+    if stored is None:
+        raise StateError(f"The object {file.name} was to be read without storage.", chunk=chunk.offset)
+    source = pq.ParquetFile(pa.BufferReader(stored.whole()))
+    there = {name.casefold(): name for name in source.schema_arrow.names}
+    found = source.read([there[name.casefold()] for name in wanted if name.casefold() in there], use_threads=False)
+    count = source.metadata.num_rows
+    columns = [
+        found[there[name.casefold()]].cast(arrow_type(types[name]))
+        if name.casefold() in there
+        else pa.nulls(count, arrow_type(types[name]))
+        for name in wanted
+    ]
+    rows = pa.table(columns, names=list(wanted)) if wanted else pa.table([pa.nulls(count)], names=[""])
+    if file.layout["dropped"] is not None:
+        (positions,) = stored.storage.get(file.layout["dropped"])
+        kept = np.ones(count, dtype=bool)
+        kept[np.frombuffer(positions, dtype=np.int64)] = False
+        rows = rows.filter(pa.array(kept))
+    return rows.select(list(wanted))
+
+
+def _file(table: str, each: TableObject) -> NewFile:
+    return NewFile(
+        table=table,
+        name=each.key,
+        location=each.key,
+        bytes=each.bytes,
+        fingerprint=each.key,
+        layout={"format": NAME, "dropped": each.dropped},
+    )

@@ -1,0 +1,40 @@
+"""Stored tables in a job's life: looked up before it is prepared, swept up after it."""
+
+from __future__ import annotations
+
+from tolva.catalog import Catalog
+from tolva.errors import NotFoundError
+from tolva.jobs.prepare import Brief, KeptTable
+from tolva.model import Job
+from tolva.states import JobStatus
+from tolva.storage import Storage
+
+
+def look_up(catalog: Catalog, client: str, brief: Brief) -> Brief:
+    """Return the brief with the stored tables that it names, as far as the client has them."""
+    kept = {}
+    for name in brief.stored_names:
+        try:
+            table = catalog.table(client, name)
+        except NotFoundError:
+            continue
+        kept[name] = KeptTable(table, tuple(catalog.table_objects(table.id, table.version)))
+    return brief.given(kept) if brief.stored_names else brief
+
+
+def sweep(catalog: Catalog, storage: Storage) -> None:
+    """Delete the objects of stored tables that nobody will read again. May be interrupted and repeated."""
+    retired = catalog.retire_objects()
+    if retired.rows:
+        storage.delete(retired.keys)
+        catalog.forget_objects(retired)
+
+
+def sweep_job(catalog: Catalog, storage: Storage, job: Job) -> None:
+    """Delete what a job that is over wrote for stored tables and no table has: all of it unless it was completed."""
+    prefix = f"tables/{job.id}"
+    if job.status is JobStatus.COMPLETED:
+        known = catalog.stored_keys(prefix)
+        storage.delete([key for key in storage.list(prefix) if key not in known])
+    else:
+        storage.delete_below(prefix)
