@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
@@ -10,8 +11,10 @@ import pyarrow as pa
 from tolva.formats.delimited.cutter import Cutter
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.delimited.reader import read_chunk
+from tolva.formats.delimited.sorting import sort_out
 from tolva.formats.delimited.text import Text
 from tolva.formats.origin import Origin
+from tolva.formats.reject import Reject, Sorted, listed
 
 COMMA = Dialect()
 
@@ -20,11 +23,17 @@ def read_chunks(
     data: bytes, types: Mapping[str, str], wanted: Sequence[str], dialect: Dialect, chunk_bytes: int
 ) -> Iterator[pa.Table]:
     """Read records without a header, whose columns are ``types`` in order, chunk by chunk."""
+    for text in texts_of(data, types, dialect, chunk_bytes):
+        yield read_chunk(text, types, wanted)
+
+
+def texts_of(data: bytes, header: Iterable[str], dialect: Dialect, chunk_bytes: int) -> Iterator[Text]:
+    """Cut records into chunks."""
     cutter = Cutter(dialect, chunk_bytes)
     for chunk in cutter.feed(data) + cutter.end():
         piece = memoryview(data)[chunk.offset : chunk.offset + chunk.length]
         origin = Origin("data.csv", chunk.offset, lambda end=chunk.offset: data.count(b"\n", 0, end))
-        yield read_chunk(Text(piece, dialect, list(types), chunk.traits, origin), types, wanted)
+        yield Text(piece, dialect, list(header), chunk.traits, origin)
 
 
 def read_text(
@@ -42,6 +51,31 @@ def read_text(
 def count_text(data: bytes, types: Mapping[str, str], *, dialect: Dialect = COMMA, chunk_bytes: int = 1 << 30) -> int:
     """Return how many records there are, from chunks of which no column is wanted."""
     return sum(table.num_rows for table in read_chunks(data, types, [], dialect, chunk_bytes))
+
+
+@dataclass(frozen=True)
+class SortedChunk:
+    """What became of one chunk: its rejects and the places of its good rows as plain values."""
+
+    sorted: Sorted
+    rejects: list[Reject]
+    places: list[tuple[int, int, bytes]]
+
+
+def sorted_chunks(
+    data: bytes,
+    types: Mapping[str, str],
+    wanted: Sequence[str] | None = None,
+    *,
+    dialect: Dialect = COMMA,
+    chunk_bytes: int = 1 << 30,
+) -> Iterator[SortedChunk]:
+    """Sort out records without a header, chunk by chunk."""
+    for text in texts_of(data, types, dialect, chunk_bytes):
+        done = sort_out(text, types, list(types) if wanted is None else wanted)
+        places = done.places(range(done.rows.num_rows)).to_pylist()
+        rejects = list(listed("data.csv", done.rejects))
+        yield SortedChunk(done, rejects, [(p["line"], p["offset"], p["raw"]) for p in places])
 
 
 class Judge:

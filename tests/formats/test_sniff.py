@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -14,17 +13,9 @@ from hypothesis import strategies as st
 from tolva import formats
 from tolva.formats.delimited.infer import infer, merge
 from tolva.formats.delimited.sniff import Hints, sniff
+from tolva.jobs.prepare import Spec
 
 judge = duckdb.connect(config={"threads": 1})
-
-
-@dataclass
-class Spec:
-    files: list[str]
-    columns: dict[str, str] = field(default_factory=dict)
-    delimiter: str | None = None
-    quote: str | None = None
-    header: bool | None = None
 
 
 def by_duckdb(path: Path) -> list[tuple[str, str]]:

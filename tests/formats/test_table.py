@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,11 @@ from kit import Judge
 from tolva import formats
 from tolva.errors import DocumentError, InputError, RecordError
 from tolva.formats import InputTable
+from tolva.jobs.prepare import Spec
 from tolva.model import File
 from tolva.plan import Column
 
 judge = Judge()
-
-
-@dataclass
-class Spec:
-    files: list[str]
-    columns: dict[str, str] = field(default_factory=dict)
-    delimiter: str | None = None
-    quote: str | None = None
-    header: bool | None = None
 
 
 @pytest.fixture
@@ -172,8 +163,7 @@ def test_files_that_are_not_there(folder: Path, files: list[str], words: str) ->
     ("content", "words"),
     [
         (b"a,b\n1,\x00\n", "t.csv isn't text: it has a NUL at byte 6"),
-        ("a,b\n1,2\n".encode("utf-16"), "t.csv is UTF-16 text"),
-        (b"\x1f\x8b\x08\x00", "t.csv is gzip-compressed"),
+        (b"\x1f\x8b\x08\x00", "t.csv is cut short: its gzip data doesn't end"),
         (b"PAR1xxxx", "t.csv is a Parquet file"),
         (b"a,b\r1,2\r", "t.csv ends its lines with CR alone"),
         (b"a,A\n1,2\n", "t.csv: its header has both 'a' and 'A'"),

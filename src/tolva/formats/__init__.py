@@ -1,48 +1,117 @@
-"""Input files: found, understood, cut into chunks, and read chunk by chunk to Arrow."""
+"""Input files: found, understood, cut into chunks, and read chunk by chunk to Arrow, bad records apart if wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from tolva.formats.choice import format_of
 from tolva.formats.files import find_files
 from tolva.formats.format import Format
-from tolva.formats.stored import Stored
+from tolva.formats.intake import Intake, Piece
+from tolva.formats.intake import pieces_of as _pieces_of
+from tolva.formats.stored import Held, Stored
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import Chunk, File
+from tolva.plan import Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["InputTable", "Stored", "TableSpec", "chunks_of", "read", "resolve"]
+    from tolva.formats.reject import Sorted
+
+__all__ = [
+    "Held",
+    "InputTable",
+    "Intake",
+    "Piece",
+    "Stored",
+    "TableSpec",
+    "chunks_of",
+    "intake",
+    "must_be_decoded",
+    "pieces_of",
+    "read",
+    "resolve",
+    "sort_out",
+]
+
+_PACKAGE = "tolva.formats"
 
 
-def resolve(name: str, spec: TableSpec, base: Path) -> InputTable:
+def resolve(name: str, spec: TableSpec, base: Path, *, number_lines: bool = False) -> InputTable:
     """Find a table's files (patterns are relative to ``base``) and learn its columns.
 
-    InputError for files, DocumentError for a declared type that can't be.
+    With ``number_lines`` cutting notes the line each chunk starts on, which is worth its time where many chunks will
+    have rejects. InputError for files, DocumentError for a declared type that can't be.
     """
-    return _formats()["delimited"].open_table(name, spec, find_files(spec.files, base))
+    files = find_files(spec.files, base)
+    table = _format(format_of(spec, files)).open_table(name, spec, files)
+    if not number_lines:
+        return table
+    return replace(table, files=tuple(replace(f, layout={**f.layout, "number_lines": True}) for f in table.files))
 
 
 def chunks_of(file: File, chunk_bytes: int) -> Iterator[Chunk]:
-    """Cut the rest of a file into chunks; see ``Format.cut``."""
-    return _format(file).cut(file, chunk_bytes)
+    """Cut the rest of a file, whose bytes are its text, into chunks; see ``Format.cut``."""
+    return _format_of(file).cut(file, chunk_bytes)
+
+
+def must_be_decoded(file: File) -> bool:
+    """Whether the file is to be taken in piece by piece, as its bytes aren't its text."""
+    return "decoding" in file.layout
+
+
+def pieces_of(file: File, chunk_bytes: int) -> Iterator[Piece]:
+    """Decode the rest of a file and cut it into chunks with their bytes, which are to be stored."""
+    return _pieces_of(file, _format_of(file).cutter, chunk_bytes)
+
+
+def intake(
+    table: str,
+    spec: TableSpec,
+    name: str,
+    *,
+    columns: Sequence[Column] | None = None,
+    chunk_bytes: int,
+    state: dict[str, Any] | None = None,
+) -> Intake:
+    """Return what takes in one file of a table as it comes.
+
+    Args:
+        table: the name of the table.
+        spec: what was said of it; its ``files`` don't matter.
+        name: the file's name for people; its ending tells the format where the spec doesn't.
+        columns: the table's, if it has files already: the file must have the same.
+        chunk_bytes: the length of chunks to aim at.
+        state: what the intake left that this one takes the place of; see ``Intake``.
+    """
+    return _format(format_of(spec, [(name, None)])).intake(table, spec, name, columns, chunk_bytes, state)
 
 
 def read(
-    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None = None
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None = None
 ) -> pa.Table:
     """Read a chunk to Arrow; see ``Format.read``."""
-    return _format(file).read(file, chunk, types, wanted, stored)
+    return _format_of(file).read(file, chunk, types, wanted, stored)
 
 
-def _format(file: File) -> Format:
-    return _formats()[file.layout["format"]]
+def sort_out(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None = None
+) -> Sorted:
+    """Read a chunk's good records to Arrow, and list the bad ones; see ``Format.sort_out``."""
+    return _format_of(file).sort_out(file, chunk, types, wanted, stored)
 
 
-def _formats() -> dict[str, Format]:
-    from tolva.formats import delimited, table_object  # noqa: PLC0415 - a question without tables needs no format
+def _format_of(file: File) -> Format:
+    return _format(file.layout["format"])
 
-    return {delimited.NAME: delimited, table_object.NAME: table_object}
+
+@cache
+def _format(name: str) -> Format:
+    # A question without tables needs no format, and one over CSV no Parquet.
+    return cast("Format", import_module(f"{_PACKAGE}.{name}"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from tolva.model import Chunk
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -21,13 +23,22 @@ class Origin:
     lines_before: Callable[[], int] = lambda: 0
 
 
-def count_lines(fd: int, end: int) -> int:
-    """Return the number of LF in the first ``end`` bytes of an open file."""
+def count_lines(fd: int, start: int, end: int) -> int:
+    """Return the number of LF in ``[start, end)`` of an open file."""
     count = 0
     block = bytearray(_BLOCK_BYTES)
     view = memoryview(block)
-    at = 0
+    at = start
     while at < end and (size := os.preadv(fd, [view[: end - at]], at)):
         count += block.count(b"\n", 0, size)
         at += size
     return count
+
+
+def numbered(chunks: Iterable[Chunk], fd: int) -> Iterator[Chunk]:
+    """Note in the traits of a file's chunks, which follow each other, the line ends before each: ``lines_before``."""
+    lines = at = 0
+    for chunk in chunks:
+        lines += count_lines(fd, at, chunk.offset)
+        at = chunk.offset
+        yield replace(chunk, traits={**chunk.traits, "lines_before": lines})

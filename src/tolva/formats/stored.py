@@ -22,3 +22,18 @@ class Stored:
     def ranges(self, wanted: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Return these (offset, length) ranges of its bytes."""
         return self.storage.get(self.key, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The same bytes in memory: a chunk that was decoded and is read at once."""
+
+    data: bytes
+
+    def whole(self) -> memoryview:
+        """See ``Stored``."""
+        return memoryview(self.data)
+
+    def ranges(self, wanted: Sequence[tuple[int, int]]) -> list[memoryview]:
+        """See ``Stored``."""
+        return [memoryview(self.data)[offset : offset + length] for offset, length in wanted]

@@ -8,6 +8,9 @@ from typing import Protocol
 from tolva.model import NewFile
 from tolva.plan import Column
 
+_PACKED_RATIO = 8
+"""Compressed tables of text are mostly between a fifth and a tenth of their size."""
+
 
 class TableSpec(Protocol):
     """What the user said of a table: its files, the types of some columns, the shape of the files (None: not said)."""
@@ -23,6 +26,26 @@ class TableSpec(Protocol):
         ...
 
     @property
+    def format(self) -> str | None:
+        """The name of the files' format."""
+        ...
+
+    @property
+    def compression(self) -> str | None:
+        """How they are compressed: one of ``decoding.COMPRESSIONS``."""
+        ...
+
+    @property
+    def encoding(self) -> str | None:
+        """How their text is written: one of ``decoding.ENCODINGS``."""
+        ...
+
+    @property
+    def skip(self) -> int:
+        """How many lines at the start of each file are no records."""
+        ...
+
+    @property
     def delimiter(self) -> str | None:
         """The character between fields."""
         ...
@@ -30,6 +53,16 @@ class TableSpec(Protocol):
     @property
     def quote(self) -> str | None:
         """The character around fields."""
+        ...
+
+    @property
+    def escape(self) -> str | None:
+        """The character that makes the next one plain, in a quoted field."""
+        ...
+
+    @property
+    def comment(self) -> str | None:
+        """The character at the start of lines that are no records."""
         ...
 
     @property
@@ -45,3 +78,12 @@ class InputTable:
     name: str
     columns: tuple[Column, ...]
     files: tuple[NewFile, ...]
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of its files' text; guessed where they are compressed."""
+        return sum(file.bytes * (_PACKED_RATIO if _is_packed(file) else 1) for file in self.files)
+
+
+def _is_packed(file: NewFile) -> bool:
+    return bool(file.layout.get("decoding", {}).get("compression", "none") != "none")

@@ -10,13 +10,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from tolva import formats
-from tolva.formats import InputTable
+from tolva.formats import Held, InputTable
 from tolva.jobs.prepare import Prepared
 from tolva.model import File, NewFile
 from tolva.plan import Plan
 from tolva.work import results
 from tolva.work.engine import Engine
 from tolva.work.local_run import run_plan
+
+_CHUNK_BYTES = 32 * 2**20
 
 
 def answer(prepared: Prepared, query: str, *, memory_bytes: int) -> Iterator[memoryview]:
@@ -36,8 +38,12 @@ def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
     types = {column.name: column.type for column in table.columns}
     wanted = [name for name in types if name in needed]
     for file in map(_file, table.files):
-        for chunk in formats.chunks_of(file, file.bytes):
-            yield formats.read(file, chunk, types, wanted)
+        if formats.must_be_decoded(file):
+            for piece in formats.pieces_of(file, _CHUNK_BYTES):
+                yield formats.read(file, piece.chunk, types, wanted, Held(piece.data))
+        else:
+            for chunk in formats.chunks_of(file, file.bytes):
+                yield formats.read(file, chunk, types, wanted)
 
 
 def _file(new: NewFile) -> File:

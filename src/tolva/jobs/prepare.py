@@ -28,8 +28,14 @@ class Spec:
 
     files: list[str]
     columns: dict[str, str] = field(default_factory=dict)
+    format: str | None = None
+    compression: str | None = None
+    encoding: str | None = None
+    skip: int = 0
     delimiter: str | None = None
     quote: str | None = None
+    escape: str | None = None
+    comment: str | None = None
     header: bool | None = None
     stored: str | None = None
 
@@ -56,8 +62,8 @@ class Prepared:
 
     @property
     def bytes(self) -> int:
-        """The size of all input files."""
-        return sum(file.bytes for table in self.tables for file in table.files)
+        """The size of all input, guessed where files are compressed."""
+        return sum(table.text_bytes for table in self.tables)
 
 
 class Brief(ABC):
@@ -106,7 +112,7 @@ class QueryBrief(Brief):
     def prepare(self) -> Prepared:
         """See ``Brief.prepare``."""
         tables = self._resolved() if self.tables else ()
-        infos = {table.name: TableInfo(table.columns, sum(file.bytes for file in table.files)) for table in tables}
+        infos = {table.name: TableInfo(table.columns, table.text_bytes) for table in tables}
         made = replace(
             plan(self.queries, infos),
             tables={table.name: table.columns for table in tables},

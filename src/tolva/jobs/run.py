@@ -238,9 +238,9 @@ class _Feeder(threading.Thread):
         self.error: TolvaError | None = None
 
     def run(self) -> None:
-        catalog, dispatcher = self._backends.catalog, self._backends.dispatcher
+        catalog, storage, dispatcher = self._backends.catalog, self._backends.storage, self._backends.dispatcher
         try:
-            feed(catalog, dispatcher, self._job_id, chunk_bytes=self._chunk_bytes, stop=self._stop_asked)
+            feed(catalog, storage, dispatcher, self._job_id, chunk_bytes=self._chunk_bytes, stop=self._stop_asked)
         except TolvaError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - a job that is no longer fed must end, whatever the reason

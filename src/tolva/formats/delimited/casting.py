@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +35,17 @@ def cast(texts: pa.Table, types: Mapping[str, str]) -> pa.Table | BadValue:
 
     Returns the table, or the first value (by row, then by column) that can't be cast.
     """
+    values = try_cast(texts, types)
+    bad = [
+        BadValue(int(rows[0]), name, texts[name][int(rows[0])].as_py())
+        for name in types
+        if len(rows := refused(texts[name], values[name]))
+    ]
+    return min(bad, key=lambda found: found.row) if bad else values
+
+
+def try_cast(texts: pa.Table, types: Mapping[str, str]) -> pa.Table:
+    """Cast the columns named in ``types``, which hold text; others stay as they are. What can't be cast is NULL."""
     names = [name for name in texts.column_names if types.get(name, "VARCHAR") != "VARCHAR"]
     if not names:
         return texts
@@ -43,13 +56,19 @@ def cast(texts: pa.Table, types: Mapping[str, str]) -> pa.Table | BadValue:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("source", source)
         values = connection.sql(f"SELECT {exprs} FROM source").to_arrow_table()
-    bad = [found for i, name in enumerate(names) if (found := _first_refused(name, source.column(i), values.column(i)))]
-    if bad:
-        return min(bad, key=lambda found: found.row)
     for i, name in enumerate(names):
         wanted = arrow_type(types[name])
         texts = texts.set_column(texts.schema.get_field_index(name), name, values.column(i).cast(wanted))
     return texts
+
+
+def refused(texts: pa.ChunkedArray, values: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the rows whose text couldn't be cast."""
+    if values.null_count == texts.null_count:
+        return np.empty(0, np.int64)
+    bad = pc.and_(pc.is_null(values), pc.is_valid(texts))
+    rows: npt.NDArray[np.int64] = np.flatnonzero(bad.to_numpy())
+    return rows
 
 
 @cache
@@ -67,13 +86,6 @@ def _cast_sql(text: str, kind: str) -> str:
     if kind.endswith(("INT", "INTEGER", "TIME")):
         return f"try_cast(rtrim({text}, ' ' || chr(9)) AS {kind})"
     return f"try_cast({text} AS {kind})"
-
-
-def _first_refused(name: str, texts: pa.ChunkedArray, values: pa.ChunkedArray) -> BadValue | None:
-    if values.null_count == texts.null_count:
-        return None
-    row = pc.index(pc.and_(pc.is_null(values), pc.is_valid(texts)), True).as_py()
-    return BadValue(row, name, texts[row].as_py())
 
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {

@@ -16,26 +16,29 @@ class Dialect:
         delimiter: stands between fields.
         quote: encloses a field that may hold delimiters and line ends; None: no field is quoted.
         escape: inside a quoted field, makes the next character plain; None: a quote is written twice instead.
+        comment: at the start of a line, makes the line no record.
         header: whether the first record holds the columns' names.
 
-    Lines end in LF or CRLF. Text is UTF-8.
+    Lines end in LF or CRLF. Text is UTF-8, or was made so.
     """
 
     delimiter: str = ","
     quote: str | None = '"'
     escape: str | None = None
+    comment: str | None = None
     header: bool = True
 
     def __post_init__(self) -> None:
-        chars = [c for c in (self.delimiter, self.quote, self.escape) if c is not None]
+        chars = [c for c in (self.delimiter, self.quote, self.escape, self.comment) if c is not None]
         for char in chars:
             if len(char) != 1 or not char.isascii() or char in "\r\n\0":
                 raise UsageError(
-                    f"{char!r} can't be a delimiter, quote or escape: give one ASCII character other than a line end",
+                    f"{char!r} can't be a delimiter, quote, escape or comment: give one ASCII character, but no line "
+                    "end",
                     value=char,
                 )
         if len(set(chars)) < len(chars):
-            raise UsageError("delimiter, quote and escape must be three different characters", value="".join(chars))
+            raise UsageError("delimiter, quote, escape and comment must be different characters", value="".join(chars))
         if self.escape and not self.quote:
             raise UsageError("an escape character works only inside quoted fields: give a quote character as well")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,11 +16,13 @@ from pyarrow import csv
 from tolva.formats.arrow import arrow_type
 from tolva.formats.delimited.counting import has_lone_return, has_pair
 from tolva.formats.delimited.decimals import by_float, from_floats
+from tolva.formats.delimited.diagnose import records
 from tolva.formats.delimited.text import Text
 from tolva.formats.types import decimal_size
 
 _BLOCK_BYTES = 1024 * 1024
 _MAX_BLOCK_BYTES = 2**31 - 1
+_FIRST_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _MAX_PRECISION = 38
 _TRUE = ["true", "True", "TRUE", "1", "t", "T", "yes", "Yes", "YES", "y", "Y"]
@@ -50,6 +53,14 @@ def read_texts(text: Text, names: Sequence[str]) -> pa.Table | None:
     return _parse(text, dict.fromkeys(names, pa.string()), len(text.data))
 
 
+def read_fields(text: Text, names: Sequence[str], misshapen: list[int]) -> pa.Table | None:
+    """Read columns as bytes. Records with another number of fields are passed over, and noted by number from 0.
+
+    The text must be UTF-8 if there can be such.
+    """
+    return _parse(text, dict.fromkeys(names, pa.binary()), len(text.data), misshapen)
+
+
 def count(text: Text) -> int | None:
     """Return the number of records; values aren't looked at."""
     table = _parse(text, {text.header[0]: pa.binary()}, len(text.data))
@@ -65,18 +76,25 @@ def is_direct(kind: str) -> bool:
     return kind not in ("BLOB", "TIMESTAMP WITH TIME ZONE", "UUID", "INTERVAL")
 
 
-def _parse(text: Text, types: Mapping[str, pa.DataType], block_bytes: int) -> pa.Table | None:
+def _parse(
+    text: Text, types: Mapping[str, pa.DataType], block_bytes: int, misshapen: list[int] | None = None
+) -> pa.Table | None:
     data, dialect, traits = text.data, text.dialect, text.traits
     # To pyarrow a lone CR ends a record; here it is text or a fault.
     if traits.get("odd") or (traits.get("returns") and has_lone_return(data)):
         return None
     if bytes(data[: len(_BOM)]) == _BOM:
         data = memoryview(_BOM + bytes(data))  # pyarrow takes one away; here it is text
+    # An empty field too many at the end is forgiven: it is read, to be sure that it is empty, and dropped.
+    extra = [max(text.header, key=len) + "+"] if _has_extra_field(text) else []
+
     try:
-        return csv.read_csv(
+        table = csv.read_csv(
             pa.BufferReader(data),
             read_options=csv.ReadOptions(
-                use_threads=False, block_size=min(block_bytes, _MAX_BLOCK_BYTES), column_names=list(text.header)
+                use_threads=False,
+                block_size=min(block_bytes, _MAX_BLOCK_BYTES),
+                column_names=[*text.header, *extra],
             ),
             parse_options=csv.ParseOptions(
                 delimiter=dialect.delimiter,
@@ -86,10 +104,11 @@ def _parse(text: Text, types: Mapping[str, pa.DataType], block_bytes: int) -> pa
                 newlines_in_values=traits.get("multiline", False),
                 # An empty line is a record only where a record is one field.
                 ignore_empty_lines=len(text.header) > 1,
+                invalid_row_handler=None if misshapen is None else partial(_pass_over, misshapen),
             ),
             convert_options=csv.ConvertOptions(
-                column_types=types,
-                include_columns=list(types),
+                column_types={**types, **dict.fromkeys(extra, pa.null())},
+                include_columns=[*types, *extra],
                 null_values=[""],
                 strings_can_be_null=True,
                 true_values=_TRUE,
@@ -98,6 +117,18 @@ def _parse(text: Text, types: Mapping[str, pa.DataType], block_bytes: int) -> pa
         )
     except pa.ArrowInvalid:
         return None
+    return table.select(list(types))
+
+
+def _pass_over(misshapen: list[int], row: csv.InvalidRow) -> str:
+    misshapen.append(row.number - 1)
+    return "skip"
+
+
+def _has_extra_field(text: Text) -> bool:
+    """Whether the first record has one field more than there are names, and nothing in it."""
+    first = next(records(bytes(text.data[:_FIRST_BYTES]), text.dialect, single=True), None)
+    return first is not None and len(first.fields) == len(text.header) + 1 and not first.fields[-1]
 
 
 def _parsed_type(kind: str) -> pa.DataType:

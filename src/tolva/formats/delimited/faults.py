@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tolva.errors import RecordError
 from tolva.formats.delimited.casting import BadValue
 from tolva.formats.delimited.diagnose import Fault, Record, records
@@ -13,8 +16,8 @@ from tolva.formats.delimited.text import Text
 _SHOWN_CHARS = 100
 
 
-class Place:
-    """The records of a text by the exact parser, and errors about them."""
+class Exact:
+    """The records of a text by the exact parser, and what is wrong with them."""
 
     def __init__(self, text: Text) -> None:
         self._text, self._origin, self._width = text, text.origin, len(text.header)
@@ -24,14 +27,24 @@ class Place:
         data = bytes(self._text.data)
         return records(data, self._text.dialect, single=self._width == 1, offset=self._origin.offset)
 
-    def texts(self, record: Record, positions: Sequence[int]) -> list[str | None] | Fault:
-        """Return the texts of the fields at ``positions``, None for an empty one; or what is wrong with the record."""
-        if record.fault:
-            return record.fault
+    def record(self, start: int, end: int) -> Record:
+        """Parse the one record that is at these bytes of the text; its line isn't known."""
+        data = bytes(self._text.data[start:end])
+        return next(records(data, self._text.dialect, single=True, offset=self._origin.offset + start))
+
+    def fault(self, record: Record) -> Fault | None:
+        """Return what is wrong with the shape of a record, if anything."""
         found, expected = len(record.fields), self._width
         # One delimiter too many at the end is forgiven, as DuckDB does.
-        if found != expected and not (found == expected + 1 and not record.fields[-1]):
-            return Fault("field_count", expected, record.offset, f"has {found} fields, expected {expected}")
+        if record.fault or found == expected or (found == expected + 1 and not record.fields[-1]):
+            return record.fault
+        return Fault("field_count", expected, record.offset, f"has {found} fields, expected {expected}")
+
+    def texts(self, record: Record, positions: Sequence[int]) -> list[str | None] | Fault:
+        """Return the texts of the fields at ``positions``, None for an empty one; or what is wrong with the record."""
+        fault = self.fault(record)
+        if fault:
+            return fault
         texts: list[str | None] = []
         for i in positions:
             try:
@@ -51,8 +64,7 @@ class Place:
         record = next(islice(self.records(), bad.row, None))
         kind = types[bad.column]
         shown = repr(bad.value if len(bad.value) <= _SHOWN_CHARS else f"{bad.value[:_SHOWN_CHARS]}…")
-        article = "an" if kind.startswith("INT") else "a"
-        words = f"column {bad.column}: {shown} is not {article} {kind}"
+        words = f"column {bad.column}: {shown} is not {_named(kind)}"
         message = f"{words}; mend the record or declare the column as VARCHAR"
         return self._error(record, message, reason="type", column=bad.column, value=bad.value, type=kind)
 
@@ -65,3 +77,15 @@ class Place:
             byte_offset=record.offset,
             **data,
         )
+
+
+def wrong_type(texts: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    """Return, for each text that isn't of a type, the words for it."""
+    long = pc.greater(pc.utf8_length(texts), _SHOWN_CHARS)
+    cut = pc.utf8_slice_codeunits(texts, 0, _SHOWN_CHARS)
+    end = pc.if_else(long, f"…' is not {_named(kind)}", f"' is not {_named(kind)}")
+    return pc.binary_join_element_wise("'", cut, end, "")
+
+
+def _named(kind: str) -> str:
+    return f"an {kind}" if kind.startswith("INT") else f"a {kind}"

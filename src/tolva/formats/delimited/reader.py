@@ -16,7 +16,7 @@ from tolva.formats.delimited import fast
 from tolva.formats.delimited.casting import BadValue, cast
 from tolva.formats.delimited.counting import count_clean
 from tolva.formats.delimited.diagnose import Fault
-from tolva.formats.delimited.faults import Place
+from tolva.formats.delimited.faults import Exact
 from tolva.formats.delimited.text import Text
 
 _PIECE_BYTES = 64 * 1024
@@ -67,7 +67,7 @@ def _count(text: Text) -> int:
 def _count_piece(text: Text) -> int:
     count = fast.count(text)
     if count is None:
-        rows, error = _exact_rows(Place(text), ())
+        rows, error = _exact_rows(Exact(text), ())
         if error:
             raise error
         return len(rows)
@@ -76,7 +76,7 @@ def _count_piece(text: Text) -> int:
 
 def _read_exactly(text: Text, types: Mapping[str, str]) -> pa.Table:
     """Read with the exact parser. The values before the first misshapen record are judged before it."""
-    rows, error = _exact_rows(Place(text), [text.header.index(name) for name in types])
+    rows, error = _exact_rows(Exact(text), [text.header.index(name) for name in types])
     columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(types)}
     table = _cast(pa.table(columns), types, text)
     if error:
@@ -84,13 +84,13 @@ def _read_exactly(text: Text, types: Mapping[str, str]) -> pa.Table:
     return table
 
 
-def _exact_rows(place: Place, positions: Sequence[int]) -> tuple[list[list[str | None]], RecordError | None]:
+def _exact_rows(exact: Exact, positions: Sequence[int]) -> tuple[list[list[str | None]], RecordError | None]:
     """Return the texts of the fields at ``positions`` of each record before the first misshapen one, and its error."""
     rows: list[list[str | None]] = []
-    for record in place.records():
-        texts = place.texts(record, positions)
+    for record in exact.records():
+        texts = exact.texts(record, positions)
         if isinstance(texts, Fault):
-            return rows, place.fault_error(record, texts)
+            return rows, exact.fault_error(record, texts)
         rows.append(texts)
     return rows, None
 
@@ -98,5 +98,5 @@ def _exact_rows(place: Place, positions: Sequence[int]) -> tuple[list[list[str |
 def _cast(texts: pa.Table, types: Mapping[str, str], text: Text) -> pa.Table:
     values = cast(texts, types)
     if isinstance(values, BadValue):
-        raise Place(text).value_error(values, types)
+        raise Exact(text).value_error(values, types)
     return values

@@ -22,6 +22,8 @@ class Hints:
 
     delimiter: str | None = None
     quote: str | None = None
+    escape: str | None = None
+    comment: str | None = None
     header: bool | None = None
 
 
@@ -84,8 +86,11 @@ def _dialect(text: bytes, hints: Hints) -> Dialect:
     """Choose delimiter, quote and escape by which most records have the same number of fields, and more than one."""
     quotes = hints.quote or (_QUOTES if b"'" in text and b'"' not in text else _QUOTES[0])
     delimiters = hints.delimiter or _DELIMITERS
-    escapes = (None, "\\") if any(f"\\{quote}".encode() in text for quote in quotes) else (None,)
-    candidates = [Dialect(d, q, e) for e in escapes for q in quotes for d in delimiters if d not in (q, e)]
+    escapes = [None, "\\"] if any(f"\\{quote}".encode() in text for quote in quotes) else [None]
+    if hints.escape:
+        escapes = [hints.escape if hints.escape not in quotes else None]
+    made = [(d, q, e) for e in escapes for q in quotes for d in delimiters if d not in (q, e)]
+    candidates = [Dialect(delimiter, quote, escape, hints.comment) for delimiter, quote, escape in made]
     if len(candidates) == 1:
         return candidates[0]
     scores = [_score(text, candidate) for candidate in candidates]

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
+from typing import NoReturn
 
 from tolva.errors import InputError
 from tolva.formats.delimited.cutter import MAX_RECORD_BYTES
 from tolva.formats.delimited.diagnose import records
 from tolva.formats.delimited.dialect import Dialect
-from tolva.formats.delimited.head import Head, read_head
 from tolva.formats.delimited.infer import merge
 from tolva.formats.delimited.sniff import Hints, Sniffed, sniff
+from tolva.formats.head import Head, read_head
+from tolva.formats.intake import Learned
 from tolva.formats.table import InputTable, TableSpec
 from tolva.formats.types import canonical
 from tolva.model import NewFile
@@ -43,7 +45,7 @@ _HEADER_SAMPLE = _Sample(4 * 1024, 1)
 class _Opened:
     """A file with what its start told; ``names`` is empty for a file without any record."""
 
-    path: Path
+    location: str
     head: Head
     names: tuple[str, ...]
     types: tuple[str | None, ...]
@@ -51,8 +53,31 @@ class _Opened:
 
 def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) -> InputTable:
     """See ``Format.open_table``."""
+    opened, dialect = _open_files(files, spec)
     declared = {column: canonical(kind) for column, kind in spec.columns.items()}
-    opened, dialect = _open_files(files, Hints(spec.delimiter, spec.quote, spec.header))
+    return _table(name, opened, dialect, declared)
+
+
+def learn(table: str, spec: TableSpec, columns: Sequence[Column] | None, head: Head) -> Learned | None:
+    """Learn a file's layout from its start; see ``intake.Learn``.
+
+    ``columns`` are those of the table, if it has files already; the file must have the same.
+    """
+    opened, dialect = _look(head, "", _hints(spec), _FIRST_SAMPLE.records)
+    if not opened.names and not head.complete:
+        return None if len(head.sample) < MAX_RECORD_BYTES else _refuse_endless(head.name)
+    if columns is None:
+        declared = {column: canonical(kind) for column, kind in spec.columns.items()}
+    else:
+        declared = {column.name: column.type for column in columns}
+    made = _table(table, [opened], dialect, declared)
+    if columns is not None and opened.names and len(made.columns) != len(columns):
+        besides = ", ".join(column.name for column in made.columns if column.name not in declared)
+        raise InputError(f"{head.name} has columns that its table hasn't: {besides}", file=head.name)
+    return Learned(made.files[0], tuple(columns or made.columns))
+
+
+def _table(name: str, opened: list[_Opened], dialect: Dialect, declared: Mapping[str, str]) -> InputTable:
     first = next((file for file in opened if file.names), None)
     if first is None:
         if not declared:
@@ -68,31 +93,48 @@ def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) ->
     return InputTable(name, columns, tuple(_new_file(name, file, dialect, names) for file in opened))
 
 
-def _open_files(files: Sequence[tuple[str, Path]], hints: Hints) -> tuple[list[_Opened], Dialect]:
+def _hints(spec: TableSpec) -> Hints:
+    return Hints(spec.delimiter, spec.quote, spec.escape, spec.comment, spec.header)
+
+
+def _open_files(files: Sequence[tuple[str, Path]], spec: TableSpec) -> tuple[list[_Opened], Dialect]:
     """Look at every file; the first one with a record decides how all are written."""
     dialect: Dialect | None = None
     opened: list[_Opened] = []
     sampled = _spread(len(files))
     for i, (name, path) in enumerate(files):
         sample = _FIRST_SAMPLE if dialect is None else _SAMPLE if i in sampled else _HEADER_SAMPLE
-        file, found = _open_file(name, path, sample, dialect or hints)
+        file, found = _open_file(name, path, sample, dialect, spec)
         opened.append(file)
         if file.names and dialect is None:
             dialect = found
     return opened, dialect or Dialect()
 
 
-def _open_file(name: str, path: Path, sample: _Sample, hints: Hints | Dialect) -> tuple[_Opened, Dialect]:
+def _open_file(
+    name: str, path: Path, sample: _Sample, dialect: Dialect | None, spec: TableSpec
+) -> tuple[_Opened, Dialect]:
     """Look at one file: at a sample, or at more where the sample hasn't even one record."""
     for size in (sample.bytes, MAX_RECORD_BYTES):
-        head = read_head(path, name, size)
-        try:
-            found = sniff(head.sample, complete=head.complete, hints=hints, max_records=sample.records)
-        except UnicodeDecodeError:
-            raise InputError(f"{name}: its header is not UTF-8; convert the file to UTF-8", file=name) from None
-        if found.names or head.complete:
-            _refuse_twins(found, name)
-            return _Opened(path, head, found.names, found.types), found.dialect
+        head = read_head(path, name, size, spec)
+        opened, found = _look(head, str(path.absolute()), dialect or _hints(spec), sample.records)
+        if opened.names or head.complete:
+            return opened, found
+    return _refuse_endless(name)
+
+
+def _look(head: Head, location: str, hints: Hints | Dialect, max_records: int) -> tuple[_Opened, Dialect]:
+    try:
+        found = sniff(head.sample, complete=head.complete, hints=hints, max_records=max_records)
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{head.name}: its header is not UTF-8; declare its encoding, such as latin-1", file=head.name
+        ) from None
+    _refuse_twins(found, head.name)
+    return _Opened(location, head, found.names, found.types), found.dialect
+
+
+def _refuse_endless(name: str) -> NoReturn:
     raise InputError(
         f"{name}: its first record is longer than {MAX_RECORD_BYTES} bytes: is a quote left open?", file=name
     )
@@ -128,7 +170,9 @@ def _name_by_position(opened: list[_Opened], first: _Opened, declared: Mapping[s
             file=first.head.name,
         )
     return [
-        _Opened(file.path, file.head, tuple(declared) if len(file.names) == len(declared) else file.names, file.types)
+        _Opened(
+            file.location, file.head, tuple(declared) if len(file.names) == len(declared) else file.names, file.types
+        )
         for file in opened
     ]
 
@@ -174,10 +218,10 @@ def _new_file(table: str, file: _Opened, dialect: Dialect, names: Sequence[str])
     return NewFile(
         table=table,
         name=head.name,
-        location=str(file.path.absolute()),
+        location=file.location,
         bytes=head.size_bytes,
         fingerprint=head.fingerprint,
-        layout={"format": NAME, "dialect": dialect.to_json(), "header": list(file.names or names)},
+        layout={"format": NAME, "dialect": dialect.to_json(), "header": list(file.names or names)} | head.layout,
         first_byte=head.skipped + _header_end(head, dialect),
     )
 

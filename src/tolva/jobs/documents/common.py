@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -26,8 +26,14 @@ class TableSpec(Strict):
 
     files: list[str] = Field(default_factory=list)
     columns: dict[str, str] = Field(default_factory=dict)
+    format: Literal["delimited"] | None = None
+    compression: Literal["none", "gzip", "zstd"] | None = None
+    encoding: Literal["utf-8", "latin-1", "utf-16", "utf-16-le", "utf-16-be"] | None = None
+    skip: int = Field(default=0, ge=0)
     delimiter: str | None = None
     quote: str | None = None
+    escape: str | None = None
+    comment: str | None = None
     header: bool | None = None
     stored: str | None = None
 
@@ -42,7 +48,7 @@ class TableSpec(Strict):
     def _one_or_many(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("delimiter", "quote")
+    @field_validator("delimiter", "quote", "escape", "comment")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
         if value is not None and (len(value.encode()) != 1 or value in "\r\n"):

@@ -1,0 +1,154 @@
+"""Sorts a chunk's records into good and bad ones.
+
+A clean chunk is read by the fast reader and costs nothing more. In others the fast parser takes all records as text,
+passing over those of another shape; DuckDB casts the texts, column by column; and only what the parser passed over, or
+couldn't vouch for, goes to the exact parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from tolva.formats.delimited import fast
+from tolva.formats.delimited.bounds import Bounds, Positions, bounds_of
+from tolva.formats.delimited.casting import refused, try_cast
+from tolva.formats.delimited.diagnose import Fault
+from tolva.formats.delimited.faults import Exact, wrong_type
+from tolva.formats.delimited.text import Text
+from tolva.formats.reasons import Reasons
+from tolva.formats.reject import REJECTS, Sorted
+from tolva.formats.utf8 import as_text, is_text
+
+_PIECE_BYTES = 64 * 1024
+_SHADOW = bytes(range(128)) + b"x" * 128
+
+
+def sort_out(text: Text, types: Mapping[str, str], wanted: Sequence[str]) -> Sorted:
+    """Sort a chunk's records; see ``Format.sort_out``."""
+    needed = {name: types[name] for name in wanted}
+    if needed and all(map(fast.is_direct, needed.values())):
+        rows = fast.read(text, needed)
+        if rows is not None:
+            return Sorted(rows, REJECTS.empty_table(), rows.num_rows, lambda at: bounds_of(text).places(at))
+    return _sort_out(bounds_of(text), needed)
+
+
+def _sort_out(bounds: Bounds, types: Mapping[str, str]) -> Sorted:
+    reasons = Reasons()
+    # Where no column is wanted, any one still shows which records are well formed.
+    read = _read_all(bounds, list(types) or [bounds.text.header[0]], reasons)
+    rows = _cast(_decoded(read, reasons), types, read.numbers, reasons) if types else read.fields
+    good = np.isin(read.numbers, reasons.records(), invert=True)
+    numbers = read.numbers[good]
+    return Sorted(
+        rows=rows.filter(pa.array(good)).select(list(types)) if types else _no_columns(len(numbers)),
+        rejects=reasons.rejects(bounds.places),
+        records=len(bounds),
+        places=lambda at: bounds.places(numbers[np.asarray(at, np.int64)]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Well-formed records: their numbers in the chunk, and the bytes of their fields."""
+
+    numbers: Positions
+    fields: pa.Table
+
+
+def _read_all(bounds: Bounds, names: Sequence[str], reasons: Reasons) -> _Read:
+    """Parse every record of a chunk."""
+    whole = _read_regular(bounds, bounds.text, np.arange(len(bounds)), names, reasons)
+    if whole is not None:
+        return _joined(whole)
+    found: list[_Read] = []
+    for piece in bounds.text.pieces(_PIECE_BYTES):
+        at = piece.origin.offset - bounds.text.origin.offset
+        numbers = np.arange(*np.searchsorted(bounds.starts, (at, at + len(piece.data))))
+        regular = _read_regular(bounds, piece, numbers, names, reasons)
+        found += [_read_exactly(bounds, numbers, names, reasons)] if regular is None else regular
+    return _joined(found)
+
+
+def _read_regular(
+    bounds: Bounds, text: Text, numbers: Positions, names: Sequence[str], reasons: Reasons
+) -> list[_Read] | None:
+    """Parse a text, which has the records of these numbers, by the fast parser; None if it is too odd for it."""
+    misshapen: list[int] = []
+    if is_text(text.data):
+        fields = fast.read_fields(text, names, misshapen)
+    else:
+        # The fast parser passes over misshapen records only in UTF-8. Their shape shows as well without any odd byte.
+        shadow = memoryview(bytes(text.data).translate(_SHADOW))
+        if fast.read_fields(replace(text, data=shadow), names[:1], misshapen) is None:
+            return None
+        rest = bounds.joined(np.delete(numbers, misshapen))
+        fields = fast.read_fields(replace(text, data=rest), names, [])
+    if fields is None or fields.num_rows + len(misshapen) != len(numbers):
+        return None
+    read = _Read(np.delete(numbers, misshapen), fields)
+    return [read, _read_exactly(bounds, numbers[misshapen], names, reasons)] if misshapen else [read]
+
+
+def _read_exactly(bounds: Bounds, numbers: Positions, names: Sequence[str], reasons: Reasons) -> _Read:
+    """Parse these records by the exact parser."""
+    exact, header = Exact(bounds.text), bounds.text.header
+    positions = [header.index(name) for name in names]
+    rows: dict[int, list[bytes]] = {}
+    faults: dict[int, Fault] = {}
+    for number in numbers.tolist():
+        record = exact.record(int(bounds.starts[number]), int(bounds.ends[number]))
+        fault = exact.fault(record)
+        if fault:
+            faults[number] = fault
+        else:
+            rows[number] = [record.fields[i] for i in positions]
+    reasons.note(
+        list(faults),
+        [header[fault.field] if fault.field < len(header) else None for fault in faults.values()],
+        [fault.code for fault in faults.values()],
+        [fault.message for fault in faults.values()],
+    )
+    columns = [pa.array([row[i] or None for row in rows.values()], pa.binary()) for i in range(len(positions))]
+    return _Read(np.fromiter(rows, np.int64, len(rows)), pa.table(columns, names=list(names)))
+
+
+def _joined(found: Sequence[_Read]) -> _Read:
+    """Put records together again in their order."""
+    numbers = np.concatenate([read.numbers for read in found])
+    fields = pa.concat_tables([read.fields for read in found])
+    if (np.diff(numbers) > 0).all():
+        return _Read(numbers, fields)
+    order = np.argsort(numbers)
+    return _Read(numbers[order], fields.take(pa.array(order)))
+
+
+def _decoded(read: _Read, reasons: Reasons) -> pa.Table:
+    """Return the fields as text; one that isn't UTF-8 is a reason, and NULL."""
+    texts = read.fields
+    for i, name in enumerate(read.fields.column_names):
+        column, broken = as_text(read.fields[name])
+        texts = texts.set_column(i, name, column)
+        messages = [f"is not UTF-8 at its byte {at + 1}" for at in broken.values()]
+        numbers = read.numbers[np.fromiter(broken, np.int64, len(broken))]
+        reasons.note(numbers, [name] * len(broken), ["encoding"] * len(broken), messages)
+    return texts
+
+
+def _cast(texts: pa.Table, types: Mapping[str, str], numbers: Positions, reasons: Reasons) -> pa.Table:
+    """Return the texts as values; one that isn't of its column's type is a reason, and NULL."""
+    values = try_cast(texts, types)
+    for name, kind in types.items():
+        rows = refused(texts[name], values[name])
+        if len(rows):
+            messages = wrong_type(texts[name].take(pa.array(rows)), kind)
+            reasons.note(numbers[rows], pa.repeat(name, len(rows)), pa.repeat("type", len(rows)), messages)
+    return values
+
+
+def _no_columns(rows: int) -> pa.Table:
+    return pa.table([pa.nulls(rows)], names=[""]).select([])
