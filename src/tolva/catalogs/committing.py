@@ -163,9 +163,8 @@ def _number(tx: Tx, parts: list[dict[str, Any]]) -> None:
     """Give the parts numbers that go on from those of their jobs' earlier ones. The jobs' rows are held."""
     jobs = {row["job_id"] for row in parts}
     counted = select(part.c.job_id, func.max(part.c.sequence)).where(part.c.job_id.in_(jobs)).group_by(part.c.job_id)
-    last: dict[str, int] = dict.fromkeys(jobs, 0) | {
-        job_id: highest for job_id, highest in tx.connection.execute(counted)
-    }
+    last: dict[str, int] = dict.fromkeys(jobs, 0)
+    last.update((row[0], row[1]) for row in tx.connection.execute(counted))
     for row in parts:
         last[row["job_id"]] += 1
         row["sequence"] = last[row["job_id"]]

@@ -231,4 +231,4 @@ def unfed(tx: Tx) -> list[str]:
 def count_by_status(tx: Tx) -> dict[str, int]:
     """Count all jobs by their status."""
     rows = tx.connection.execute(select(job.c.status, func.count()).group_by(job.c.status))
-    return {status: count for status, count in rows}
+    return {row[0]: row[1] for row in rows}

@@ -194,7 +194,7 @@ class SqlCatalog(SqlService, SqlTables, ABC):
             return reconciling.release_job(tx, job_id)
 
     def retry_dead(self, job_id: str, task_id: int | None = None) -> Job:
-        """Give dead tasks of a failed job new attempts; with the last of them it is pending again. Done work is kept."""
+        """Give dead tasks of a failed job new attempts; with the last of them it is pending again."""
         with self._write("retry_dead") as tx:
             jobs.retry_dead(tx, job_id, task_id)
             return jobs.one(tx, job_id)

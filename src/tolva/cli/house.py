@@ -25,17 +25,26 @@ _PRELOAD = (
 )
 
 
-@contextmanager
-def runner(settings: Settings) -> Iterator[Run]:
-    """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
-    tasks = TaskSetup(
+def task_setup(settings: Settings) -> TaskSetup:
+    """Return how children of these settings get ready."""
+    return TaskSetup(
         local_storage(settings),
         memory_bytes=settings.memory_bytes // settings.workers,
         threads=1,
         spill=settings.state / "spill",
         kernels=KERNELS,
     )
-    children = Children(settings.workers, PrepareOrRun(tasks), preload=_PRELOAD)
+
+
+def new_children(settings: Settings, count: int) -> Children:
+    """Return children that run tasks and prepare jobs."""
+    return Children(count, PrepareOrRun(task_setup(settings)), preload=_PRELOAD)
+
+
+@contextmanager
+def runner(settings: Settings) -> Iterator[Run]:
+    """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
+    children = new_children(settings, settings.workers)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
     gc.freeze()

@@ -5,7 +5,7 @@ Files whose bytes are their text are read in place. Others are decoded here, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from threading import Event
 
@@ -20,16 +20,24 @@ _BATCH = 64
 
 
 def feed(
-    catalog: Catalog, storage: Storage, dispatcher: Dispatcher, job_id: str, *, chunk_bytes: int, stop: Event
+    catalog: Catalog,
+    storage: Storage,
+    dispatcher: Dispatcher,
+    job_id: str,
+    *,
+    chunk_bytes: int,
+    stop: Event,
+    wanted: Callable[[File], bool] = lambda _: True,
+    end: bool = True,
 ) -> None:
-    """Cut every file from where it was cut last, then say END.
+    """Cut every wanted file from where it was cut last; then say END, if this is the ``end`` of the job's input.
 
     Chunks go to the catalog in batches, a small one first so that workers have something to do at once. Once ``stop``
     is set it leaves off between two batches; a later call goes on there.
     """
     size = _FIRST_BATCH
     for file in catalog.files(job_id):
-        if file.ended:
+        if file.ended or not wanted(file):
             continue
         for batch, ended in _batches(_chunks(file, storage, chunk_bytes), size):
             if stop.is_set():
@@ -38,8 +46,9 @@ def feed(
             if size == _FIRST_BATCH:
                 dispatcher.publish(catalog.admit())
                 size = _BATCH
-    dispatcher.publish(catalog.end_input(job_id))
-    dispatcher.publish(catalog.admit())
+    if end:
+        dispatcher.publish(catalog.end_input(job_id))
+        dispatcher.publish(catalog.admit())
 
 
 def _chunks(file: File, storage: Storage, chunk_bytes: int) -> Iterator[Chunk]:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tolva.errors import NotFoundError
@@ -66,6 +67,9 @@ class Prepared:
         return sum(table.text_bytes for table in self.tables)
 
 
+NO_TABLES: Mapping[str, InputTable] = MappingProxyType({})
+
+
 class Brief(ABC):
     """What of a job document preparing needs. Can be pickled, for the child that prepares.
 
@@ -82,10 +86,12 @@ class Brief(ABC):
         return self
 
     @abstractmethod
-    def prepare(self) -> Prepared:
+    def prepare(self, uploaded: Mapping[str, InputTable] = NO_TABLES) -> Prepared:
         """Find the files, learn their columns and plan the work.
 
-        Raises InputError for files, QueryError for SQL, DocumentError for declared columns that can't be.
+        Nothing is looked for of tables in ``uploaded``: their columns are as given, and those of their files that are
+        there already (with the bytes that were declared) are in the catalog. Raises InputError for files, QueryError
+        for SQL, DocumentError for declared columns that can't be.
         """
 
 
@@ -109,9 +115,9 @@ class QueryBrief(Brief):
         """See ``Brief.given``."""
         return replace(self, kept=kept)
 
-    def prepare(self) -> Prepared:
+    def prepare(self, uploaded: Mapping[str, InputTable] = NO_TABLES) -> Prepared:
         """See ``Brief.prepare``."""
-        tables = self._resolved() if self.tables else ()
+        tables = self._resolved(uploaded) if self.tables else ()
         infos = {table.name: TableInfo(table.columns, table.text_bytes) for table in tables}
         made = replace(
             plan(self.queries, infos),
@@ -126,11 +132,11 @@ class QueryBrief(Brief):
         uses = tuple(self.kept[name].table for name in sorted(self.stored_names))
         return Prepared(tables, made, uses, loads)
 
-    def _resolved(self) -> tuple[InputTable, ...]:
+    def _resolved(self, uploaded: Mapping[str, InputTable]) -> tuple[InputTable, ...]:
         from tolva.formats import resolve  # noqa: PLC0415 - a question without tables is quick without it
 
         return tuple(
-            self._stored(name, spec.stored) if spec.stored else resolve(name, spec, self.base)
+            uploaded.get(name) or (self._stored(name, spec.stored) if spec.stored else resolve(name, spec, self.base))
             for name, spec in self.tables.items()
         )
 
@@ -148,8 +154,16 @@ def no_table(name: str) -> NotFoundError:
 
 
 @dataclass(frozen=True, slots=True)
+class ToPrepare:
+    """The request to prepare a job, some of whose tables may be uploaded."""
+
+    brief: Brief
+    uploaded: Mapping[str, InputTable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareOrRun:
-    """What a child of a job service does: answer a ``Brief``; leave everything else to the setup for tasks."""
+    """What a child of a job service does: answer ``ToPrepare``; leave everything else to the setup for tasks."""
 
     tasks: Callable[[], Call]
 
@@ -158,6 +172,8 @@ class PrepareOrRun:
         run = self.tasks()
 
         def answer(request: Any) -> tuple[Any, bool]:
-            return (request.prepare(), True) if isinstance(request, Brief) else run(request)
+            if isinstance(request, ToPrepare):
+                return request.brief.prepare(request.uploaded), True
+            return run(request)
 
         return answer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tolva.catalog import Catalog
 from tolva.dispatch import Dispatcher
@@ -18,6 +18,11 @@ _IDLE_SECONDS = 5.0
 
 _LEAST_SECONDS = 0.05
 
+_MANY_HINTS = 1000
+"""As many as the catalog tells of one job; once they are worked off, more may be ready."""
+
+_SOON_SECONDS = 0.5
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,11 +31,15 @@ class Reconciler:
 
     Args:
         job_id: look after this job only; None: after all.
-        on_change: called after each round that did something.
+        on_change: called after each round that did something, with the ids of the jobs concerned.
     """
 
     def __init__(
-        self, catalog: Catalog, dispatcher: Dispatcher, on_change: Callable[[], None], job_id: str | None = None
+        self,
+        catalog: Catalog,
+        dispatcher: Dispatcher,
+        on_change: Callable[[Collection[str]], None],
+        job_id: str | None = None,
     ) -> None:
         self._catalog = catalog
         self._dispatcher = dispatcher
@@ -54,14 +63,18 @@ class Reconciler:
         self._wake.set()
         self._thread.join()
 
-    def reconcile(self) -> None:
-        """Do one round: admit, free ended leases, re-check barriers, dispatch what is ready."""
+    def reconcile(self) -> bool:
+        """Do one round: admit, free ended leases, re-check barriers, dispatch what is ready.
+
+        Tell whether there may be more that is ready.
+        """
         catalog = self._catalog
         found = [*catalog.admit(), *catalog.expire_leases(), *catalog.recheck_barriers()]
         hints = {hint.task_id: hint for hint in [*found, *catalog.ready(job_id=self._job_id)]}
         self._dispatcher.publish(hints.values())
         if hints:
-            self._on_change()
+            self._on_change({hint.job_id for hint in hints.values()})
+        return len(hints) >= _MANY_HINTS
 
     def _run(self) -> None:
         while not self._stopping:
@@ -71,7 +84,8 @@ class Reconciler:
     def _round(self) -> float:
         """Reconcile; return how long to sleep. What went wrong may go well in the next round."""
         try:
-            self.reconcile()
+            if self.reconcile():
+                return _SOON_SECONDS
             due = self._catalog.next_due_seconds()
         except Exception:  # noqa: BLE001 - see above
             _log.warning("Reconciling failed; it is tried again in %.0f s.", _IDLE_SECONDS, exc_info=True)

@@ -14,18 +14,17 @@ from tolva.backends import Backends
 from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, TolvaError, TooManyRejectsError
 from tolva.jobs import folder_lock
+from tolva.jobs.crew import Crew, CrewSettings
 from tolva.jobs.deliver import check_folder, deliver, delivered_job, manifest_of
 from tolva.jobs.documents import JobDocument
 from tolva.jobs.feed import feed
-from tolva.jobs.prepare import Brief, Prepared
-from tolva.jobs.reconciler import Reconciler
+from tolva.jobs.prepare import Brief, Prepared, ToPrepare
 from tolva.jobs.stored import look_up, sweep, sweep_job
 from tolva.jobs.submit import digest_of, submit
 from tolva.model import Job, Progress
-from tolva.plan import Plan, Role
+from tolva.plan import Plan
 from tolva.states import JobStatus
 from tolva.work.children import Cancel, Children
-from tolva.work.worker import Worker
 
 CLIENT = "local"
 
@@ -113,7 +112,7 @@ class Run:
         thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         future = thread.submit(
             self._children.run,
-            brief,
+            ToPrepare(brief),
             deadline_seconds=self._settings.task_seconds,
             cancel=Cancel(),
         )
@@ -122,28 +121,21 @@ class Run:
 
     def _work(self, backends: Backends, job: Job, report: Callable[[Progress], None]) -> Job:
         settings = self._settings
-        reconciler = Reconciler(backends.catalog, backends.dispatcher, self._changed.set, job.id)
-        worker = Worker(
-            backends.catalog,
-            backends.storage,
-            backends.dispatcher,
-            self._children,
+        crew_settings = CrewSettings(
             name=f"local-{os.getpid()}",
+            workers=settings.workers,
             lease_seconds=settings.lease_seconds,
             task_seconds=settings.task_seconds,
-            on_change=self._changed.set,
         )
-        # One slot more than children: while one task is committed, the next is claimed already.
-        worker.start(list(Role), slots=settings.workers + 1)
+        crew = Crew(backends, self._children, crew_settings, lambda _: self._changed.set(), job.id)
         feeder = _Feeder(backends, job.id, settings.chunk_bytes, self._changed.set)
         feeder.start()
-        reconciler.start()
+        crew.start()
         try:
             return self._wait(backends, job.id, feeder, report)
         finally:
             feeder.stop()
-            reconciler.stop()
-            worker.stop(_GRACE_SECONDS)
+            crew.stop(_GRACE_SECONDS)
 
     def _wait(self, backends: Backends, job_id: str, feeder: _Feeder, report: Callable[[Progress], None]) -> Job:
         catalog = backends.catalog

@@ -5,27 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from tolva.catalog import Catalog
 from tolva.jobs.documents import JobDocument, to_json
 from tolva.jobs.prepare import Prepared
-from tolva.model import Job, NewJob
+from tolva.model import Hint, Job, NewJob
 
 
 def submit(catalog: Catalog, document: JobDocument, prepared: Prepared, *, client: str, digest: str) -> Job:
-    """Record the job with its files and, last, its plan: a job that has its plan has everything."""
+    """Record the job with its files and its plan."""
     job_id = secrets.token_hex(8)
     catalog.create_job(NewJob(job_id, client, document.kind, to_json(document), digest, document.labels))
+    record(catalog, job_id, prepared)
+    return catalog.job(job_id)
+
+
+def record(catalog: Catalog, job_id: str, prepared: Prepared, *, uploaded: Collection[str] = frozenset()) -> list[Hint]:
+    """Record what preparing a job found, and last its plan: a job that has its plan has everything.
+
+    The files of ``uploaded`` tables record themselves as they come. May be interrupted and repeated.
+    """
     for table in prepared.uses:
         catalog.use_table(job_id, table.id, table.version)
     for load in prepared.loads:
         catalog.begin_load(job_id, load)
     # Small tables first: those that are sent to all tasks are often small, and many tasks may wait for them.
-    tables = sorted(prepared.tables, key=lambda given: sum(file.bytes for file in given.files))
-    catalog.add_files(job_id, [file for given in tables for file in given.files])
-    catalog.set_plan(job_id, prepared.plan)
-    return catalog.job(job_id)
+    own = [given for given in prepared.tables if given.name not in uploaded]
+    own.sort(key=lambda given: sum(file.bytes for file in given.files))
+    catalog.add_files(job_id, [file for given in own for file in given.files])
+    return catalog.set_plan(job_id, prepared.plan)
 
 
 def digest_of(document: JobDocument, *places: Path) -> str:

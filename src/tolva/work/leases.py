@@ -26,7 +26,8 @@ class Leases:
         self._lease_seconds = lease_seconds
         self._held: dict[tuple[int, int], Cancel] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._stopping = False
         self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
         self._thread.start()
 
@@ -49,14 +50,21 @@ class Leases:
         with self._lock:
             return set(self._held)
 
+    def check(self) -> None:
+        """Renew now, and so hear at once of jobs that are over."""
+        self._wake.set()
+
     def close(self) -> None:
         """Stop renewing."""
-        self._stop.set()
+        self._stopping = True
+        self._wake.set()
         self._thread.join()
 
     def _keep(self) -> None:
         pause_seconds = min(self._lease_seconds / _RENEWALS_PER_LEASE, _CANCEL_HEARD_SECONDS)
-        while not self._stop.wait(pause_seconds):
+        while not self._stopping:
+            self._wake.wait(pause_seconds)
+            self._wake.clear()
             held = self.held()
             if held:
                 for lost in self._renew(held):

@@ -37,7 +37,7 @@ class Worker:
         name: who holds the claims, for people; unique in the fleet.
         lease_seconds: how long a claim outlives a worker that has stopped answering.
         task_seconds: a task that runs longer is killed and fails its job; None: no limit.
-        on_change: called (from any thread) after each commit.
+        on_change: called (from any thread) after each commit, with the ids of the jobs that went on by it.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Worker:
         name: str,
         lease_seconds: float,
         task_seconds: float | None,
-        on_change: Callable[[], None],
+        on_change: Callable[[Collection[str]], None],
     ) -> None:
         self._catalog = catalog
         self._storage = storage
@@ -81,7 +81,11 @@ class Worker:
         self._discard(outcomes, refused)
         self._dispatcher.publish(ready)
         crash.point("worker.told")
-        self._on_change()
+        self._on_change({claim.job_id for claim in claims})
+
+    def check(self) -> None:
+        """Hear at once of jobs that are over, and stop their tasks."""
+        self._leases.check()
 
     def stop(self, grace_seconds: float) -> None:
         """Take no more hints, give running tasks ``grace_seconds``, hand the rest back without spending an attempt."""

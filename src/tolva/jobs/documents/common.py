@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -69,6 +70,14 @@ class JobDocument(Strict):
     output: OutputSpec = OutputSpec()
     labels: dict[str, str] = Field(default_factory=dict)
 
+    def uploads(self) -> dict[str, TableSpec]:
+        """Return the tables whose files the client sends, by name."""
+        return {}
+
+    def server_files(self) -> list[str]:
+        """Return every pattern that names files where the job runs, wherever in the document it is."""
+        return [pattern for spec in _table_specs(self) for pattern in spec.files]
+
     @abstractmethod
     def brief(self, base: Path) -> Brief:
         """Return what preparing the job needs of the document, with its files below ``base``."""
@@ -79,6 +88,20 @@ def check_table_name(name: str) -> str:
     if not name.isidentifier():
         raise ValueError(f"{name!r} can't be a table's name: use letters, digits and _, and begin with a letter")
     return name
+
+
+def _table_specs(value: object) -> Iterator[TableSpec]:
+    if isinstance(value, TableSpec):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _table_specs(getattr(value, name))
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _table_specs(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _table_specs(each)
 
 
 def distinct_names(value: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,10 @@ class QueryDocument(JobDocument):
             raise ValueError("two queries have the same store_as: a job changes a table once")
         return self
 
+    def uploads(self) -> dict[str, TableSpec]:
+        """See ``JobDocument.uploads``."""
+        return {name: spec for name, spec in self.tables.items() if not spec.files and spec.stored is None}
+
     def brief(self, base: Path) -> QueryBrief:
         """See ``JobDocument.brief``."""
         return QueryBrief(

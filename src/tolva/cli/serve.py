@@ -1,0 +1,70 @@
+"""``tolva serve``: the job server, one process to start."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tolva.cli import options
+from tolva.errors import UsageError
+
+if TYPE_CHECKING:
+    from tolva.catalog import Catalog
+
+_GRACE_SECONDS = 10.0
+
+
+def serve(
+    host: Annotated[str, typer.Option(envvar="TOLVA_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="TOLVA_PORT", min=0, max=65535, help="Port; 0: a free one.")] = 8080,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="TOLVA_DATA", help="Folder that administrators' jobs may name files of.", metavar="DIR"),
+    ] = None,
+    require_keys: Annotated[
+        bool, typer.Option("--require-keys", envvar="TOLVA_REQUIRE_KEYS", help="Ask for keys on loopback, too.")
+    ] = False,
+    state: options.State = None,
+    workers: options.Workers = None,
+    chunk: options.ChunkSize = options.CHUNK,
+    memory: options.Memory = options.MEMORY,
+    task_seconds: options.TaskSeconds = 600.0,
+    lease_seconds: options.LeaseSeconds = options.LEASE_SECONDS,
+) -> None:
+    """Serve jobs over HTTP, with workers of its own.
+
+    On a loopback address no key is needed; any other asks for keys (see tolva keys).
+    Example: tolva serve --port 8080 --state /var/lib/tolva
+    """
+    from tolva.cli.serving import service  # noqa: PLC0415 - keeps --help quick
+    from tolva.gateway import server  # noqa: PLC0415 - likewise
+    from tolva.gateway.access import Doors  # noqa: PLC0415 - likewise
+    from tolva.gateway.app import make_app  # noqa: PLC0415 - likewise
+
+    if data is not None and not data.is_dir():
+        raise UsageError(f"The data folder {data} isn't there. Make it, or give another with --data.")
+    settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
+    keys_needed = require_keys or not _is_loopback(host)
+    with service(settings, data=data, grace_seconds=_GRACE_SECONDS) as (jobs, catalog):
+        if keys_needed:
+            _check_keys(catalog, host)
+        app = make_app(jobs, Doors(catalog, keys_needed=keys_needed))
+        server.run(app, server.Address(host, port), lambda url: typer.echo(f"tolva serves on {url}", err=True))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_keys(catalog: Catalog, host: str) -> None:
+    if not any(key.revoked_at is None for key in catalog.all_keys()):
+        raise UsageError(
+            f"Nobody could use the server on {host}: there is no key yet. Make one with `tolva keys add CLIENT`, "
+            "or listen on 127.0.0.1, where none is needed."
+        )

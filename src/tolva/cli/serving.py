@@ -1,0 +1,40 @@
+"""What a command needs to have a job service in this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tolva.catalog import Catalog
+from tolva.cli.house import new_children
+from tolva.config import Settings, embedded
+from tolva.jobs import folder_lock
+from tolva.jobs.crew import CrewSettings
+from tolva.jobs.service import JobService, ServiceSettings
+
+
+@contextmanager
+def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> Iterator[tuple[JobService, Catalog]]:
+    """Have a started job service and its catalog inside the block; only one at a time may use the state folder."""
+    with folder_lock.hold(settings.state / "locks" / "server", f"The state folder {settings.state}"):
+        children = new_children(settings, settings.workers)
+        preparers = new_children(settings, 1)
+        threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
+        backends = embedded(settings)
+        crew = CrewSettings(
+            name=f"server-{os.getpid()}",
+            workers=settings.workers,
+            lease_seconds=settings.lease_seconds,
+            task_seconds=settings.task_seconds,
+        )
+        chosen = ServiceSettings(crew=crew, chunk_bytes=settings.chunk_bytes, data=data and data.resolve())
+        jobs = JobService(backends, children, preparers, chosen)
+        jobs.start(alone=True)
+        try:
+            yield jobs, backends.catalog
+        finally:
+            jobs.stop(grace_seconds)
+            backends.catalog.close()

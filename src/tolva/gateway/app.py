@@ -1,0 +1,31 @@
+"""The web application: routes, errors, and what they share."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+import tolva
+from tolva.gateway import files, health, jobs, problems, results
+from tolva.gateway.access import Doors
+from tolva.jobs.service import JobService
+
+_ROUTERS = (jobs.router, files.router, results.router, health.router)
+
+
+def make_app(service: JobService, doors: Doors) -> FastAPI:
+    """Return the application over a started service."""
+    app = FastAPI(
+        title="tolva",
+        version=tolva.__version__,
+        summary="Jobs over big files of records.",
+        docs_url=None,
+        redoc_url=None,
+        responses=problems.RESPONSES,
+    )
+    app.state.service = service
+    app.state.doors = doors
+    app.state.draining = False
+    problems.install(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,127 @@
+"""Files of a job: a streamed body of any size, cut and worked on while it arrives."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from tolva.errors import ConflictError, TolvaError, UsageError
+from tolva.gateway.access import Called
+from tolva.gateway.services import Service
+from tolva.gateway.views import API, FileListView, FileView, file_view
+from tolva.jobs.receiver import Receiver
+from tolva.model import Upload
+
+router = APIRouter(prefix=API, tags=["files"])
+
+_BLOCK_BYTES = 2**20
+_DIGEST = re.compile(r"sha-256=:?([A-Za-z0-9+/]+={0,2}):?", re.IGNORECASE)
+
+
+@router.get("/jobs/{job_id}/files")
+def files(job_id: str, service: Service, caller: Called) -> FileListView:
+    """List the files that were sent or are on their way, with the bytes that are stored of each."""
+    return FileListView(files=[file_view(upload) for upload in service.uploads(job_id, caller.scope)])
+
+
+@router.put("/jobs/{job_id}/files/{table}/{name}", status_code=201, responses={200: {"model": FileView}})
+async def put(
+    job_id: str,
+    table: str,
+    name: str,
+    request: Request,
+    response: Response,
+    service: Service,
+    caller: Called,
+    content_length: Annotated[int | None, Header()] = None,
+    digest: Annotated[str | None, Header()] = None,
+    repr_digest: Annotated[str | None, Header()] = None,
+) -> FileView:
+    """Send a file. Sent again after it broke off, it goes on; with the same bytes as before, nothing changes.
+
+    With a sha256 (``Digest`` or ``Repr-Digest``) nothing of the file is worked on before it was verified.
+    """
+    sha256 = _declared_sha256(repr_digest or digest)
+    upload = await run_in_threadpool(
+        service.begin_upload, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
+    )
+    body = _Body(request)
+    seen = await _skip(body, upload)
+    if upload.ended:
+        response.status_code = 200
+        return file_view(upload)
+    receiver = await run_in_threadpool(service.receive, upload, hold=sha256 is not None)
+    receiver.go_on_with(seen)
+    return file_view(await take(body, receiver, keep=sha256 is None))
+
+
+async def take(body: _Body, receiver: Receiver, *, keep: bool) -> Upload:
+    """Feed the rest of the body; when it breaks off, what arrived is kept, or forgotten if it can't be verified."""
+    try:
+        while block := await body.read():
+            await run_in_threadpool(receiver.write, block)
+        return await run_in_threadpool(receiver.end)
+    except ClientDisconnect:
+        await run_in_threadpool(receiver.save if keep else receiver.abandon)
+        raise
+    except TolvaError:
+        await run_in_threadpool(receiver.abandon)
+        raise
+
+
+async def _skip(body: _Body, upload: Upload) -> hashlib._Hash:
+    """Pass over what was received of the file before. ConflictError if it was something else."""
+    digest = hashlib.sha256()
+    left = upload.received_bytes
+    while left and (block := await body.read(left)):
+        left -= len(block)
+        digest.update(block)
+    more = await body.read(1) if upload.ended else b""
+    if left or more or (upload.received_bytes and digest.hexdigest() != upload.digest):
+        raise ConflictError(
+            f"{upload.table}/{upload.name} is there with another content. Use another name, or another job.",
+            received_bytes=upload.received_bytes,
+        )
+    return digest
+
+
+class _Body:
+    """A request's body in blocks of a good size."""
+
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream()
+        self._held = bytearray()
+        self._over = False
+
+    async def read(self, most: int = _BLOCK_BYTES) -> bytes:
+        """Return the next bytes, at most ``most``; empty at the end. ClientDisconnect when the client went away."""
+        while len(self._held) < min(most, _BLOCK_BYTES) and not self._over:
+            block = await anext(self._stream, None)
+            if block is None:
+                self._over = True
+            else:
+                self._held += block
+        taken = bytes(self._held[:most])
+        del self._held[:most]
+        return taken
+
+
+def _declared_sha256(header: str | None) -> str | None:
+    """Return the sha256 (hex) in a ``Repr-Digest`` or ``Digest`` header; other algorithms are passed over."""
+    match = _DIGEST.search(header or "")
+    if match is None:
+        return None
+    try:
+        raw = base64.b64decode(match.group(1), validate=True)
+    except binascii.Error:
+        raw = b""
+    if len(raw) != hashlib.sha256().digest_size:
+        raise UsageError("The digest header's sha-256 is not the base64 of 32 bytes.")
+    return raw.hex()

@@ -1,0 +1,69 @@
+"""Run the application: listen, log, stop in bounded time."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 takes a free one. A stop ends what is still being answered after ``stop_seconds``."""
+
+    host: str
+    port: int
+    stop_seconds: int = 5
+
+
+def run(app: FastAPI, address: Address, on_listening: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; ``on_listening`` gets the URL once connections are taken."""
+    config = uvicorn.Config(
+        app,
+        host=address.host,
+        port=address.port,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=address.stop_seconds,
+    )
+    _Server(config, app, on_listening).run()
+
+
+class _Server(uvicorn.Server):
+    """A server that says where it listens, and that is stopped by signals without passing them on."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, on_listening: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._on_listening(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._app.state.draining = True
+        self.handle_exit(number, frame)

@@ -1,0 +1,18 @@
+"""What routes work with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tolva.jobs.service import JobService
+
+
+def service_of(request: Request) -> JobService:
+    """Return the job service of this app."""
+    service: JobService = request.app.state.service
+    return service
+
+
+Service = Annotated[JobService, Depends(service_of)]

@@ -1,0 +1,327 @@
+"""The job service: the one place where jobs are submitted, fed, watched, cancelled, retried and forgotten.
+
+HTTP, sessions and the client's commands all come here. A job is durable when ``submit`` returns; all that follows is
+done by a crew (workers, reconciler) and a tender, which take up after a crash whatever the catalog says is left.
+
+``client`` is who asks: a job of somebody else is not found. None asks as an administrator, who sees every job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tolva.backends import Backends
+from tolva.catalog import Kept
+from tolva.errors import ConflictError, DocumentError, ExpiredError, NotFoundError, StateError
+from tolva.jobs.cleaner import Cleaner
+from tolva.jobs.crew import Crew, CrewSettings
+from tolva.jobs.documents import JobDocument, to_json, validate
+from tolva.jobs.documents.common import TableSpec
+from tolva.jobs.receiver import Intakes, Receiver
+from tolva.jobs.tender import Tender
+from tolva.jobs.watch import Watch
+from tolva.model import Job, NewJob, NewUpload, Origin, Part, Progress, Task, Upload
+from tolva.states import JobStatus, TaskState
+from tolva.work.children import Children
+
+_MAX_NAME_BYTES = 255
+_ALL = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How the service works. Sizes in bytes, times in seconds.
+
+    ``data``: the folder that job documents of those who may can name files of; None: nobody may.
+    ``upload_chunk_bytes`` bounds what one upload holds in memory.
+    """
+
+    crew: CrewSettings
+    chunk_bytes: int
+    upload_chunk_bytes: int = 4 * 2**20
+    data: Path | None = None
+    prepare_seconds: float = 60.0
+    kept: Kept = field(default_factory=Kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A job and how far it is, at one moment."""
+
+    job: Job
+    progress: Progress
+
+
+class JobService:
+    """See above. Methods may be called from any thread; they talk to the catalog and never compute.
+
+    Args:
+        children: run tasks.
+        preparers: prepare jobs, beside the tasks, so that no job waits for another's work to be accepted.
+    """
+
+    def __init__(self, backends: Backends, children: Children, preparers: Children, settings: ServiceSettings) -> None:
+        self._backends = backends
+        self._catalog = backends.catalog
+        self._storage = backends.storage
+        self._settings = settings
+        self._preparers = preparers
+        self.watch = Watch()
+        self._crew = Crew(backends, children, settings.crew, self.watch.changed)
+        self._tender = Tender(
+            backends,
+            preparers,
+            data=settings.data,
+            chunk_bytes=settings.chunk_bytes,
+            prepare_seconds=settings.prepare_seconds,
+            on_change=self.watch.changed,
+        )
+        self._cleaner = Cleaner(backends, settings.kept, settle_seconds=settings.crew.lease_seconds)
+
+    def start(self, *, alone: bool) -> None:
+        """Begin to work, with whatever an earlier service left.
+
+        ``alone``: no other service works on this catalog, so what an earlier one was at is handed back at once, rather
+        than when its leases end.
+        """
+        if alone:
+            for job in self._catalog.jobs(statuses=[JobStatus.WIP], limit=_ALL):
+                if job.origin is Origin.SERVICE:
+                    self._catalog.release_job(job.id)
+        self._crew.start()
+        self._tender.start()
+        self._cleaner.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take up nothing more; give running tasks ``grace_seconds``, hand the rest back, and end."""
+        self._cleaner.stop()
+        self._preparers.close()
+        self._tender.stop()
+        self._crew.stop(grace_seconds)
+
+    # -- jobs -------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        document: JobDocument,
+        client: str,
+        *,
+        may_read_files: bool = False,
+        request_key: str | None = None,
+        traceparent: str | None = None,
+    ) -> Job:
+        """Accept the job: it is durable on return, and its work begins.
+
+        DocumentError if it names files of the server and may not; ReusedKeyError and LimitError as ``create_job``.
+        """
+        self._check_files(document, may_read_files=may_read_files)
+        value = to_json(document)
+        job = self._catalog.create_job(
+            NewJob(
+                id=secrets.token_hex(8),
+                client=client,
+                kind=document.kind,
+                document=value,
+                digest=hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest(),
+                labels=document.labels,
+                origin=Origin.SERVICE,
+                request_key=request_key,
+                traceparent=traceparent,
+            )
+        )
+        self._tender.tend(job.id)
+        return job
+
+    def job(self, job_id: str, client: str | None) -> Job:
+        """Return the job. NotFoundError if there is none of this client."""
+        return self._catalog.job(job_id, client=client)
+
+    def jobs(
+        self,
+        client: str | None,
+        *,
+        statuses: Collection[JobStatus] = (),
+        kind: str | None = None,
+        limit: int = 100,
+        before: tuple[float, str] | None = None,
+    ) -> list[Job]:
+        """Return the client's jobs, newest first; ``before`` is the (created_at, id) to go on after."""
+        return self._catalog.jobs(client=client, statuses=statuses, kind=kind, limit=limit, before=before)
+
+    def snapshot(self, job_id: str, client: str | None) -> Snapshot:
+        """Return the job and its progress."""
+        return Snapshot(self.job(job_id, client), self._catalog.progress(job_id))
+
+    def watching(self, job_id: str, tell: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call ``tell`` (from any thread; it must return at once) whenever the job went on, inside the block."""
+        return self.watch.on(job_id, tell)
+
+    def start_job(self, job_id: str, client: str | None) -> Job:
+        """END: note that the client sends no more files. Asked again, nothing changes.
+
+        StateError while a file is unfinished, or when the job is over.
+        """
+        self.job(job_id, client)
+        job = self._catalog.end_uploads(job_id)
+        self._tender.tend(job_id)
+        self.watch.changed({job_id})
+        return job
+
+    def cancel(self, job_id: str, client: str | None) -> Job:
+        """Make the job cancelled: within two seconds its work has stopped and its files are gone.
+
+        A job that is over otherwise stays what it is: StateError.
+        """
+        self.job(job_id, client)
+        job = self._catalog.cancel(job_id)
+        if job.status is not JobStatus.CANCELLED:
+            raise StateError(f"Job {job_id} is {job.status} and can't be cancelled any more.", job=job_id)
+        self._crew.check()
+        self._cleaner.wake()
+        self.watch.changed({job_id})
+        return job
+
+    def retry(self, job_id: str, client: str | None, *, task_id: int | None = None) -> Job:
+        """Give a failed job's dead tasks (or this one of them) new attempts; committed tasks aren't run again.
+
+        StateError if the job isn't failed, ExpiredError if its files are gone.
+        """
+        self.job(job_id, client)
+        job = self._catalog.retry_dead(job_id, task_id)
+        self._tender.tend(job_id)
+        self._crew.wake()
+        self.watch.changed({job_id})
+        return job
+
+    def delete(self, job_id: str, client: str | None) -> None:
+        """Forget the job and its files; one that isn't over is cancelled first."""
+        if not self.job(job_id, client).status.final:
+            self.cancel(job_id, client)
+        self._storage.delete_below(f"jobs/{job_id}")
+        self._catalog.delete_job(job_id)
+        self._cleaner.sweep_later(job_id)
+        self.watch.changed({job_id})
+
+    def dead_tasks(self, job_id: str, client: str | None) -> list[Task]:
+        """Return the job's dead tasks, each with its last error."""
+        self.job(job_id, client)
+        return [task for task in self._catalog.tasks(job_id) if task.state is TaskState.DEAD]
+
+    # -- uploads ----------------------------------------------------------------------------------------------------
+
+    def begin_upload(
+        self,
+        job_id: str,
+        client: str | None,
+        table: str,
+        name: str,
+        *,
+        size_bytes: int | None = None,
+        sha256: str | None = None,
+    ) -> Upload:
+        """Announce a file of an uploaded table, or return the upload of that table and name as it stands.
+
+        ``name`` is a label and never becomes a path. NotFoundError for a table that the job doesn't upload;
+        ConflictError when another length or sha256 was declared before.
+        """
+        self._spec(self.job(job_id, client), table)
+        _check_name(name)
+        new = NewUpload(secrets.token_hex(8), job_id, table, name, size_bytes, sha256)
+        upload = self._catalog.begin_upload(new)
+        for said, before in ((size_bytes, upload.bytes), (sha256, upload.sha256)):
+            if said is not None and before not in (None, said):
+                raise ConflictError(f"{table}/{name} was announced with another length or sha256.", upload=upload.id)
+        return upload
+
+    def upload(self, job_id: str, client: str | None, upload_id: str) -> Upload:
+        """Return an upload of the job."""
+        self.job(job_id, client)
+        return self._catalog.upload(upload_id, job_id=job_id)
+
+    def uploads(self, job_id: str, client: str | None) -> list[Upload]:
+        """Return the job's uploads in the order they began."""
+        self.job(job_id, client)
+        return self._catalog.uploads(job_id)
+
+    def receive(self, upload: Upload, *, hold: bool = False) -> Receiver:
+        """Return what takes the upload's next bytes; see ``Receiver``. Of two at once, one will get ConflictError."""
+        spec = self._spec(self._catalog.job(upload.job_id), upload.table)
+        intakes = Intakes(spec, self._settings.upload_chunk_bytes)
+        return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
+
+    def discard_upload(self, job_id: str, client: str | None, upload_id: str) -> None:
+        """Forget an upload of which nothing was cut yet. StateError otherwise."""
+        self.upload(job_id, client, upload_id)
+        upload = self._catalog.discard_upload(upload_id)
+        self._storage.delete_below(f"jobs/{job_id}/uploads/{upload.id}")
+
+    def _fed(self, job_id: str) -> None:
+        self._tender.tend(job_id)
+        self.watch.changed({job_id})
+
+    def _spec(self, job: Job, table: str) -> TableSpec:
+        uploads = validate(job.document, f"job {job.id}").uploads()
+        if table not in uploads:
+            known = ", ".join(uploads) or "none"
+            raise NotFoundError(f"Job {job.id} takes no files for a table {table}; it does for: {known}.", job=job.id)
+        return uploads[table]
+
+    def _check_files(self, document: JobDocument, *, may_read_files: bool) -> None:
+        for pattern in document.server_files():
+            if not may_read_files or self._settings.data is None:
+                raise DocumentError(
+                    f"files: {pattern} names files of the server, which this client may not. "
+                    "Leave files out and upload them."
+                )
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise DocumentError(f"files: {pattern} leads out of the server's data folder.")
+
+    # -- results ----------------------------------------------------------------------------------------------------
+
+    def parts(self, job_id: str, client: str | None) -> list[Part]:
+        """Return the parts there are so far, by query and ordinal. ExpiredError once the files are deleted."""
+        self._stored(job_id, client)
+        return self._catalog.parts(job_id)
+
+    def parts_after(self, job_id: str, client: str | None, sequence: int) -> list[tuple[int, Part]]:
+        """Return parts in the order they were finished, from the one after ``sequence`` on, with their numbers."""
+        self._stored(job_id, client)
+        return self._catalog.parts_after(job_id, sequence)
+
+    def part(self, job_id: str, client: str | None, name: str) -> Part:
+        """Return the part of that name. NotFoundError if there is none (yet)."""
+        for part in self.parts(job_id, client):
+            if part.name == name:
+                return part
+        raise NotFoundError(f"Job {job_id} has no part {name}.", job=job_id, part=name)
+
+    def read(self, part: Part, offset: int, length: int) -> Iterator[memoryview]:
+        """Yield a range of the part's bytes in blocks."""
+        block = 2**20
+        for start in range(offset, offset + length, block):
+            yield self._storage.get(part.key, [(start, min(block, offset + length - start))])[0]
+
+    def retrieved(self, job_id: str) -> None:
+        """Note that results of a completed job were fetched: its time to live begins."""
+        self._catalog.mark_retrieved(job_id)
+
+    def _stored(self, job_id: str, client: str | None) -> Job:
+        job = self.job(job_id, client)
+        if job.status is JobStatus.CANCELLED:
+            raise ExpiredError(f"Job {job_id} was cancelled and its files are gone.", job=job_id)
+        if job.files_deleted_at is not None:
+            raise ExpiredError(
+                f"The time of job {job_id} was over and its files are gone. Submit it again.", job=job_id
+            )
+        return job
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name.encode(errors="replace")) > _MAX_NAME_BYTES or not name.isprintable():
+        raise DocumentError(f"A file's name has 1 to {_MAX_NAME_BYTES} bytes and no control characters.")

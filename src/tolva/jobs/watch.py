@@ -1,0 +1,41 @@
+"""Who waits for news of a job is told when there may be some."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+Tell = Callable[[], None]
+
+
+class Watch:
+    """Connects those who change jobs with those who wait, inside one process.
+
+    News from other processes isn't heard of: whoever waits looks again now and then by himself.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, set[Tell]] = defaultdict(set)
+
+    @contextmanager
+    def on(self, job_id: str, tell: Tell) -> Iterator[None]:
+        """Call ``tell`` (from any thread; it must return at once) whenever the job went on, inside the block."""
+        with self._lock:
+            self._waiting[job_id].add(tell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[job_id].discard(tell)
+                if not self._waiting[job_id]:
+                    del self._waiting[job_id]
+
+    def changed(self, job_ids: Collection[str]) -> None:
+        """Tell everybody who waits for one of these jobs."""
+        with self._lock:
+            told = [tell for job_id in job_ids for tell in self._waiting.get(job_id, ())]
+        for tell in told:
+            tell()
