@@ -92,7 +92,7 @@ class Judge:
         batches = self.run(made, how)
         got = pa.Table.from_batches(batches) if batches else expected.schema.empty_table()
         assert [(f.name, f.type) for f in got.schema] == [(f.name, f.type) for f in expected.schema], sql
-        assert_same_rows(_rows(got), _rows(expected), ordered=is_ordered(sql), what=f"{sql}\n{how}")
+        assert_same_rows(rows_of(got), rows_of(expected), ordered=is_ordered(sql), what=f"{sql}\n{how}")
         return made
 
     def written(self, sql: str, form: Format) -> bytes:
@@ -132,7 +132,7 @@ def lines(batches: Sequence[pa.RecordBatch]) -> bytes:
     return b"".join(text.encode() for batch in batches for text in batch.column(0).to_pylist())
 
 
-def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
+def rows_of(table: pa.Table) -> list[tuple[Any, ...]]:
     # Python's own times end at microseconds.
     whole = [c.cast(pa.int64()) if c.type == pa.timestamp("ns") else c for c in table.columns]
     columns = [column.to_pylist() for column in whole]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tolva.formats.choice import format_of
-from tolva.formats.files import find_files
+from tolva.formats.files import find_files, unstored
 from tolva.formats.format import Format
 from tolva.formats.intake import Intake, Piece
 from tolva.formats.intake import pieces_of as _pieces_of
@@ -38,6 +38,7 @@ __all__ = [
     "read",
     "resolve",
     "sort_out",
+    "unstored",
 ]
 
 _PACKAGE = "tolva.formats"

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from tolva.errors import InputError
-from tolva.model import File
+from tolva.model import File, NewFile
 
 
 def fingerprint(stat: os.stat_result) -> str:
@@ -79,3 +79,19 @@ def find_files(patterns: list[str], base: Path) -> list[tuple[str, Path]]:
             )
         found.update((name, base / name) for name in names)
     return sorted(found.items())
+
+
+def unstored(new: NewFile) -> File:
+    """Return the record of a file that no catalog knows, for who reads it on the spot."""
+    return File(
+        id=0,
+        job_id="",
+        table=new.table,
+        name=new.name,
+        location=new.location,
+        bytes=new.bytes,
+        fingerprint=new.fingerprint,
+        layout=new.layout,
+        cut_bytes=new.first_byte,
+        ended=False,
+    )

@@ -12,7 +12,6 @@ import pyarrow as pa
 from tolva import formats
 from tolva.formats import Held, InputTable
 from tolva.jobs.prepare import Prepared
-from tolva.model import File, NewFile
 from tolva.plan import Plan
 from tolva.work import results
 from tolva.work.engine import Engine
@@ -37,25 +36,10 @@ def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
     needed = {column for stage in plan.stages if stage.table == table.name for column in stage.columns}
     types = {column.name: column.type for column in table.columns}
     wanted = [name for name in types if name in needed]
-    for file in map(_file, table.files):
+    for file in map(formats.unstored, table.files):
         if formats.must_be_decoded(file):
             for piece in formats.pieces_of(file, _CHUNK_BYTES):
                 yield formats.read(file, piece.chunk, types, wanted, Held(piece.data))
         else:
             for chunk in formats.chunks_of(file, file.bytes):
                 yield formats.read(file, chunk, types, wanted)
-
-
-def _file(new: NewFile) -> File:
-    return File(
-        id=0,
-        job_id="",
-        table=new.table,
-        name=new.name,
-        location=new.location,
-        bytes=new.bytes,
-        fingerprint=new.fingerprint,
-        layout=new.layout,
-        cut_bytes=new.first_byte,
-        ended=False,
-    )

@@ -7,7 +7,7 @@ It also lets the child, which has DuckDB loaded, work while its parent still loa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -118,7 +118,7 @@ class QueryBrief(Brief):
     def prepare(self, uploaded: Mapping[str, InputTable] = NO_TABLES) -> Prepared:
         """See ``Brief.prepare``."""
         tables = self._resolved(uploaded) if self.tables else ()
-        infos = {table.name: TableInfo(table.columns, table.text_bytes) for table in tables}
+        infos = _infos(tables) if tables else {}
         made = replace(
             plan(self.queries, infos),
             tables={table.name: table.columns for table in tables},
@@ -146,6 +146,12 @@ class QueryBrief(Brief):
         if stored not in self.kept:
             raise no_table(stored)
         return input_table(name, self.kept[stored].table, self.kept[stored].objects)
+
+
+def _infos(tables: Iterable[InputTable]) -> dict[str, TableInfo]:
+    from tolva.jobs.sampling import info_of  # noqa: PLC0415 - a question without tables is quick without it
+
+    return {table.name: info_of(table) for table in tables}
 
 
 def no_table(name: str) -> NotFoundError:

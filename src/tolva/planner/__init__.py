@@ -9,10 +9,14 @@ expression that is written back as SQL is proven to say the same (``proof``). Fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from tolva.plan import Column, Format, Plan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TINY_BYTES = 8 * 2**20
 _PARTITIONS = ((2**28, 8), (2**30, 16), (2**32, 32), (2**34, 64))  # tables up to this size, and how many are enough
@@ -29,11 +33,24 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """Some records of a table, and the share of the whole table that they are."""
+
+    rows: pa.Table
+    share: float
+
+
+Sampler: TypeAlias = Callable[[Sequence[str]], Sample | None]
+"""Reads a sample of some columns, always of the same records; None when there are none."""
+
+
+@dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table's columns, with DuckDB's types, and its size as far as it is known."""
+    """A table's columns, with DuckDB's types, its size as far as it is known, and a way to see some of its records."""
 
     columns: tuple[Column, ...]
     bytes: int
+    sample: Sampler | None = None
 
 
 def plan(

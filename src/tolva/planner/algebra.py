@@ -10,7 +10,7 @@ What isn't known here raises ``UnsupportedError``, and the query is gathered: a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -392,3 +392,18 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.definition, node.body)
         case _:
             return (node.child,)
+
+
+def rebuilt(node: Node, children: Sequence[Node]) -> Node:
+    """Return the operator over other children, which have the columns that it uses."""
+    match node:
+        case Scan() | Values() | Shared():
+            return node
+        case Join() | SetOperation():
+            return replace(node, left=children[0], right=children[1])
+        case UnionAll():
+            return replace(node, children=tuple(children))
+        case Cte():
+            return replace(node, definition=children[0], body=children[1])
+        case _:
+            return replace(node, child=children[0])

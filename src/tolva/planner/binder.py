@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 
 from tolva.plan import Column
 from tolva.planner.quoting import quoted
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Json: TypeAlias = dict[str, Any]
+
+SAMPLE = "__sample"
+"""What ``Binder.measure`` calls the rows it measures."""
 
 _REFUSED = frozenset({"parser", "binder", "catalog", "syntax"})
 _SETTINGS = (
@@ -113,12 +119,23 @@ class Binder:
 
     def values(self, expressions: Sequence[str]) -> tuple[Any, ...]:
         """Return what constant expressions come to."""
-        row = self._connection.execute(f"SELECT {', '.join(expressions)}").fetchone()
-        return row or ()
+        (row,) = self._connection.execute(f"SELECT {', '.join(expressions)}").fetchall()
+        return tuple(row)
+
+    def measure(self, rows: pa.Table, select: str) -> tuple[Any, ...] | None:
+        """Return the one row that ``select`` makes of ``rows``, which it knows as ``SAMPLE``; None if it can't."""
+        self._connection.register(SAMPLE, rows)
+        try:
+            (row,) = self._connection.execute(select).fetchall()
+        except duckdb.Error:
+            return None
+        finally:
+            self._connection.unregister(SAMPLE)
+        return tuple(row)
 
     def _one(self, question: str, sql: str) -> str:
-        row = self._connection.execute(question, [sql]).fetchone()
-        return str(row[0]) if row else ""
+        ((answer,),) = self._connection.execute(question, [sql]).fetchall()
+        return str(answer)
 
 
 def _refusal(answer: Json) -> Refusal:

@@ -16,9 +16,7 @@ from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, m
 from tolva.planner.quoting import quoted
 from tolva.planner.sql import conjunction, expression, readable
 from tolva.planner.sql_types import survives
-
-ROW_BYTES = 100
-"""A guess of how large one row is."""
+from tolva.planner.statistics import ROW_BYTES
 
 ONE_TASK: frozenset[str] = frozenset()
 """``Flow.together`` of a flow whose rows are all in one task."""

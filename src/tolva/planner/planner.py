@@ -14,6 +14,7 @@ from tolva.planner.names import Names
 from tolva.planner.one_parse import one_parse
 from tolva.planner.question import Asker
 from tolva.planner.spread import spread
+from tolva.planner.statistics import TableStatistics
 
 
 class Planner:
@@ -22,9 +23,9 @@ class Planner:
     def __init__(self, tables: Mapping[str, TableInfo], partitions: int, broadcast_bytes: int) -> None:
         self._given = tables
         self._tables = {name: table.columns for name, table in tables.items()}
-        self._bytes = {name: table.bytes for name, table in tables.items()}
         self._broadcast_bytes = broadcast_bytes
         self._binder = Binder()
+        self._statistics = {name: TableStatistics(table, self._binder) for name, table in tables.items()}
         for name, columns in self._tables.items():
             self._binder.create(name, columns)
         self._asker = Asker(self._binder, self._tables)
@@ -43,7 +44,7 @@ class Planner:
         self._draft.query = name
         mark = self._draft.mark()
         try:
-            spread(question, self._binder, self._draft, self._bytes, self._broadcast_bytes)
+            spread(question, self._binder, self._draft, self._statistics, self._broadcast_bytes)
         except UnsupportedError as reason:
             self._draft.restore(mark)
             gather(self._draft, self._binder, self._tables, question, why=str(reason))

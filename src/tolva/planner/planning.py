@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tolva.plan import Column
 from tolva.planner.algebra import Node, UnsupportedError
 from tolva.planner.binder import Binder
 from tolva.planner.draft import Draft
+from tolva.planner.estimates import Estimates
 from tolva.planner.flow import Flow
 from tolva.planner.names import Names
 
@@ -22,6 +23,7 @@ class Planning:
     """The planning of one query.
 
     ``table_bytes`` says how large each table is; ``broadcast_bytes`` up to what size rows are sent to every task.
+    ``estimates`` are those of a query in which sizes matter.
     """
 
     rules: Sequence[Rule]
@@ -30,6 +32,7 @@ class Planning:
     names: Names
     table_bytes: dict[str, int]
     broadcast_bytes: int
+    estimates: Estimates | None = None
     shared: dict[int, Flow] = field(default_factory=dict)
 
     def flow(self, node: Node, needed: Needed) -> Flow:
@@ -37,8 +40,13 @@ class Planning:
         for rule in self.rules:
             flow = rule(node, needed, self)
             if flow is not None:
-                return flow
+                return self._sized(flow, node)
         raise UnsupportedError(type(node).__name__.lower())
+
+    def _sized(self, flow: Flow, node: Node) -> Flow:
+        if self.estimates is None or not flow.bytes:
+            return flow
+        return replace(flow, bytes=self.estimates.bytes(node, [c.name for c in flow.columns]))
 
     def new_columns(self, wishes: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
         """Return columns with new symbols for these (wished name, type)."""

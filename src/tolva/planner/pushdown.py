@@ -7,7 +7,7 @@ are semi and anti joins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import singledispatch
 
@@ -27,20 +27,19 @@ from tolva.planner.algebra import (
     Node,
     Project,
     Ref,
-    Scan,
-    SetOperation,
     Shared,
     Sort,
     UnionAll,
     Unnest,
-    Values,
     Window,
     children,
     map_refs,
+    rebuilt,
     refs,
     rewrite,
     symbols,
 )
+from tolva.planner.disjunctions import factored, implied_by
 from tolva.planner.unique import has_one_partner
 
 Predicates = tuple[Expr, ...]
@@ -63,7 +62,7 @@ def _inlined(node: Node) -> Node:
         if _uses(body, node.index) > 1:
             return replace(node, definition=definition, body=body)
         return _in_place(body, node.index, definition)
-    return _rebuilt(node, [_inlined(child) for child in children(node)])
+    return rebuilt(node, [_inlined(child) for child in children(node)])
 
 
 def _uses(node: Node, index: int) -> int:
@@ -97,27 +96,13 @@ def _all(node: Node) -> Iterator[Node]:
         yield from _all(child)
 
 
-def _rebuilt(node: Node, children: Sequence[Node]) -> Node:
-    match node:
-        case Scan() | Values() | Shared():
-            return node
-        case Join() | SetOperation():
-            return replace(node, left=children[0], right=children[1])
-        case UnionAll():
-            return replace(node, children=tuple(children))
-        case Cte():
-            return replace(node, definition=children[0], body=children[1])
-        case _:
-            return replace(node, child=children[0])
-
-
 # -- filters ------------------------------------------------------------------------------------------------------
 
 
 @singledispatch
 def _push(node: Node, predicates: Predicates) -> Node:
     """Return the rows of ``node`` for which the predicates, over its columns, are true."""
-    return _kept(_rebuilt(node, [_push(child, ()) for child in children(node)]), predicates)
+    return _kept(rebuilt(node, [_push(child, ()) for child in children(node)]), predicates)
 
 
 @_push.register
@@ -195,6 +180,7 @@ def _(node: Join, predicates: Predicates) -> Node:
     to_right, rest = _divided(rest, symbols(node.right)) if node.kind in _FILTERS_RIGHT else ((), rest)
     if node.kind == "inner":
         node, rest = _with_conditions(node, rest), ()
+        to_left, to_right = (*to_left, *_implied(node, node.left)), (*to_right, *_implied(node, node.right))
     if node.kind in ("inner", "semi", "right"):
         own, others = _divided(node.others, symbols(node.left))
         node, to_left = replace(node, others=others), (*to_left, *own)
@@ -202,6 +188,11 @@ def _(node: Join, predicates: Predicates) -> Node:
         own, others = _divided(node.others, symbols(node.right))
         node, to_right = replace(node, others=others), (*to_right, *own)
     return _kept(replace(node, left=_push(node.left, to_left), right=_push(node.right, to_right)), rest)
+
+
+def _implied(node: Join, side: Node) -> Predicates:
+    """Return what the join's ORs over both sides say of one side alone."""
+    return tuple(found for p in node.others if (found := implied_by(p, symbols(side))) is not None)
 
 
 _FILTERS_LEFT = frozenset({"inner", "left", "semi", "anti", "mark", "single"})
@@ -234,7 +225,7 @@ def _tested(node: Join, predicates: Predicates) -> Node | None:
 def _with_conditions(node: Join, predicates: Predicates) -> Join:
     conditions, others = list(node.conditions), []
     for predicate in (*_parts(node.others), *predicates):
-        found = _condition(predicate, symbols(node.left), symbols(node.right))
+        found = as_condition(predicate, symbols(node.left), symbols(node.right))
         if found:
             conditions.append(found)
         else:
@@ -242,7 +233,7 @@ def _with_conditions(node: Join, predicates: Predicates) -> Join:
     return replace(node, conditions=tuple(conditions), others=tuple(others))
 
 
-def _condition(predicate: Expr, left: frozenset[str], right: frozenset[str]) -> Condition | None:
+def as_condition(predicate: Expr, left: frozenset[str], right: frozenset[str]) -> Condition | None:
     """Return ``f(left) = g(right)`` as a condition of the join, whichever way round it is written."""
     if not isinstance(predicate, Call) or predicate.name not in _COMPARISONS:
         return None
@@ -261,13 +252,13 @@ def _kept(node: Node, predicates: Predicates) -> Node:
 
 
 def _parts(predicates: Iterable[Expr]) -> Predicates:
-    """Return the predicates with every AND taken apart."""
+    """Return the predicates with every AND taken apart, and what all sides of an OR have in common taken out."""
     parts: list[Expr] = []
     for predicate in predicates:
         if isinstance(predicate, Call) and predicate.name == "AND":
             parts += _parts(predicate.args)
         else:
-            parts.append(predicate)
+            parts += factored(predicate)
     return tuple(parts)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tolva.planner.algebra import Limit, Node, Sort, refs
-from tolva.planner.flow import ROW_BYTES, Flow
+from tolva.planner.flow import Flow
 from tolva.planner.planning import Needed, Planning
 from tolva.planner.rules.sort import in_order
+from tolva.planner.statistics import ROW_BYTES
 
 
 def top_n(node: Node, needed: Needed, planning: Planning) -> Flow | None:
