@@ -9,16 +9,11 @@ from __future__ import annotations
 import codecs
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tolva.errors import InputError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 Json = dict[str, Any]
 
@@ -147,11 +142,25 @@ class _Member(Protocol):
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
+def _gzip() -> tuple[Callable[[], _Member], type[Exception]]:
+    return lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), zlib.error
+
+
+def _zstd() -> tuple[Callable[[], _Member], type[Exception]]:
+    # Few jobs need it, and all pay for what is loaded.
+    if sys.version_info >= (3, 14):
+        from compression import zstd  # noqa: PLC0415
+    else:
+        from backports import zstd  # noqa: PLC0415
+    return zstd.ZstdDecompressor, zstd.ZstdError
+
+
 class _Unpacker:
     def __init__(self, decoding: Decoding, name: str, limits: Limits) -> None:
         self._compression, self._name, self._limits = decoding.compression, name, limits
         self._member: _Member | None = None
         self._taken = self._given = 0
+        self._new_member, self._errors = _gzip() if decoding.compression == "gzip" else _zstd()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         first, self._taken = self._taken == 0, self._taken + len(data)
@@ -161,7 +170,7 @@ class _Unpacker:
                 data = data if first else data.lstrip(b"\0")
                 if not data:
                     return
-                self._member = zlib.decompressobj(31) if self._compression == "gzip" else zstd.ZstdDecompressor()
+                self._member = self._new_member()
             first = False
             block = self._decompress(self._member, data)
             if block:
@@ -183,7 +192,7 @@ class _Unpacker:
     def _decompress(self, member: _Member, data: bytes) -> bytes:
         try:
             block = member.decompress(data, _BLOCK_BYTES)
-        except (zlib.error, zstd.ZstdError) as error:
+        except self._errors as error:
             raise InputError(
                 f"{self._name} is damaged: its {self._compression} data can't be unpacked beyond byte {self._given} of "
                 f"the text ({error}); get the file again",

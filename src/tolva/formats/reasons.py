@@ -30,8 +30,8 @@ class Reasons:
             self._noted.append(pa.table([pa.array(records, pa.int64()), columns, codes, messages], schema=_SCHEMA))
 
     def records(self) -> Numbers:
-        """Return the numbers of the records that have any."""
-        numbers: Numbers = np.unique(self._all()["record"].to_numpy())
+        """Return the numbers of the records that have any; of several, as often."""
+        numbers: Numbers = self._all()["record"].to_numpy()
         return numbers
 
     def rejects(self, places: Callable[[Numbers], pa.Table]) -> pa.Table:

@@ -19,16 +19,18 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of each record, by its number in the chunk.
+    """Of each record of a chunk, by its number.
 
     Attributes:
         text: the chunk.
+        line_ends: the positions after every LF of the chunk.
         starts: where it starts in the chunk.
         ends: where it ends, line end included.
         stops: where it ends without its line end.
     """
 
     text: Text
+    line_ends: Positions
     starts: Positions
     ends: Positions
     stops: Positions
@@ -42,8 +44,7 @@ class Bounds:
         if not len(numbers):
             return PLACES.empty_table()
         origin, starts = self.text.origin, self.starts[numbers]
-        line_ends = np.flatnonzero(_bytes(self.text.data) == _LF)
-        lines = np.searchsorted(line_ends, starts) + origin.lines_before() + 1
+        lines = np.searchsorted(self.line_ends, starts, side="right") + origin.lines_before() + 1
         raw = self._taken(numbers, self.stops).cast(pa.binary())
         return pa.table([pa.array(lines), pa.array(starts + origin.offset), raw], schema=PLACES)
 
@@ -63,22 +64,26 @@ class Bounds:
 def bounds_of(text: Text) -> Bounds:
     """Find every record of a chunk, well formed or not."""
     data = _bytes(text.data)
-    ends = _record_ends(text, data)
+    line_ends = np.flatnonzero(data == _LF) + 1
+    ends = _record_ends(text) if text.traits.get("quoted") else line_ends
     if len(data) and (not len(ends) or ends[-1] != len(data)):
         ends = np.append(ends, len(data))
     starts = np.concatenate((np.zeros(min(len(ends), 1), np.int64), ends[:-1]))
-    stops = ends - ((ends > starts) & (data[ends - 1] == _LF))
-    stops = stops - ((stops > starts) & (data[stops - 1] == _CR))
+    stops = ends - 1
+    if len(data) and data[-1] != _LF:
+        stops[-1] += 1
+    if text.traits.get("returns"):
+        stops = stops - ((stops > starts) & (data[stops - 1] == _CR))
     if len(text.header) == 1:
-        return Bounds(text, starts, ends, stops)
+        return Bounds(text, line_ends, starts, ends, stops)
     kept = stops > starts
-    return Bounds(text, starts[kept], ends[kept], stops[kept])
+    if kept.all():
+        return Bounds(text, line_ends, starts, ends, stops)
+    return Bounds(text, line_ends, starts[kept], ends[kept], stops[kept])
 
 
-def _record_ends(text: Text, data: npt.NDArray[np.uint8]) -> Positions:
-    if not text.traits.get("quoted"):
-        return np.flatnonzero(data == _LF) + 1
-    return np.asarray(QuoteScanner(text.dialect).record_ends(bytes(text.data), 0, len(data)), np.int64)
+def _record_ends(text: Text) -> Positions:
+    return np.asarray(QuoteScanner(text.dialect).record_ends(bytes(text.data), 0, len(text.data)), np.int64)
 
 
 def _bytes(data: memoryview) -> npt.NDArray[np.uint8]:

@@ -5,6 +5,7 @@ Every function here returns None for a chunk that it can't vouch for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -23,6 +24,9 @@ from tolva.formats.types import decimal_size
 _BLOCK_BYTES = 1024 * 1024
 _MAX_BLOCK_BYTES = 2**31 - 1
 _FIRST_BYTES = 64 * 1024
+_PROBE_BYTES = 128 * 1024
+_TRIES = 8
+_BLAMED = re.compile(r"In CSV column #(\d+): ")
 _BOM = b"\xef\xbb\xbf"
 _MAX_PRECISION = 38
 _TRUE = ["true", "True", "TRUE", "1", "t", "T", "yes", "Yes", "YES", "y", "Y"]
@@ -36,7 +40,7 @@ def read(text: Text, types: Mapping[str, str]) -> pa.Table | None:
     """
     parsed = {name: _parsed_type(kind) for name, kind in types.items()}
     floats = {name: size for name, kind in types.items() if (size := decimal_size(kind)) and by_float(*size)}
-    table = _parse(text, parsed | dict.fromkeys(floats, pa.float64()), _BLOCK_BYTES)
+    table = _parse(text, {name: _first_parsed_type(kind) for name, kind in types.items()}, _BLOCK_BYTES)
     if table is not None and floats:
         table = _with_decimals(table, floats)
         if table is None:
@@ -58,7 +62,50 @@ def read_fields(text: Text, names: Sequence[str], misshapen: list[int]) -> pa.Ta
 
     The text must be UTF-8 if there can be such.
     """
+    misshapen.clear()
     return _parse(text, dict.fromkeys(names, pa.binary()), len(text.data), misshapen)
+
+
+def read_good(text: Text, types: Mapping[str, str], misshapen: list[int]) -> pa.Table | None:
+    """Read columns as values where all fields of a column are good; the others as bytes, like ``read_fields``."""
+    values = {name: kind for name, kind in types.items() if kind != "VARCHAR" and is_direct(kind)}
+    # A dirty column mostly shows soon, and trying is cheap there.
+    table, values = _read_values(text.start(_PROBE_BYTES), types, values, misshapen)
+    if len(text.data) > _PROBE_BYTES:
+        table, values = _read_values(text, types, values, misshapen)
+    return read_fields(text, list(types), misshapen) if table is None else table
+
+
+def is_clean(text: Text, types: Mapping[str, str]) -> bool:
+    """Whether the start of a text promises that ``read`` can read it."""
+    return read(text.start(_PROBE_BYTES), types) is not None
+
+
+def _read_values(
+    text: Text, types: Mapping[str, str], values: Mapping[str, str], misshapen: list[int]
+) -> tuple[pa.Table | None, dict[str, str]]:
+    """Read the columns of ``values`` as such, less those that have a bad field, and the others as bytes.
+
+    Returns the table, or None when it took too many tries, and the columns that may be read as values.
+    """
+    good = dict(values)
+    for _ in range(_TRIES):
+        misshapen.clear()
+        parsed = {name: _first_parsed_type(kind) for name, kind in good.items()}
+        try:
+            table = _read_csv(text, dict.fromkeys(types, pa.binary()) | parsed, _BLOCK_BYTES, misshapen)
+        except pa.ArrowInvalid as error:
+            blamed = _BLAMED.match(str(error))
+            # Without a column to blame it is the shape; then the column is the one that forgives an extra field.
+            if not blamed or int(blamed[1]) == len(text.header):
+                return None, {}
+            del good[text.header[int(blamed[1])]]
+            continue
+        found = {name: _valued(table[name], kind, text.data) for name, kind in good.items()}
+        if None not in found.values():
+            return pa.table([found.get(name, table[name]) for name in types], names=list(types)), good
+        good = {name: kind for name, kind in good.items() if found[name] is not None}
+    return None, {}
 
 
 def count(text: Text) -> int | None:
@@ -79,44 +126,49 @@ def is_direct(kind: str) -> bool:
 def _parse(
     text: Text, types: Mapping[str, pa.DataType], block_bytes: int, misshapen: list[int] | None = None
 ) -> pa.Table | None:
+    try:
+        return _read_csv(text, types, block_bytes, misshapen)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _read_csv(text: Text, types: Mapping[str, pa.DataType], block_bytes: int, misshapen: list[int] | None) -> pa.Table:
+    """Parse columns; ArrowInvalid for what pyarrow can't read, or not as it is meant."""
     data, dialect, traits = text.data, text.dialect, text.traits
     # To pyarrow a lone CR ends a record; here it is text or a fault.
     if traits.get("odd") or (traits.get("returns") and has_lone_return(data)):
-        return None
+        raise pa.ArrowInvalid("odd quotes or line ends")
     if bytes(data[: len(_BOM)]) == _BOM:
         data = memoryview(_BOM + bytes(data))  # pyarrow takes one away; here it is text
     # An empty field too many at the end is forgiven: it is read, to be sure that it is empty, and dropped.
     extra = [max(text.header, key=len) + "+"] if _has_extra_field(text) else []
 
-    try:
-        table = csv.read_csv(
-            pa.BufferReader(data),
-            read_options=csv.ReadOptions(
-                use_threads=False,
-                block_size=min(block_bytes, _MAX_BLOCK_BYTES),
-                column_names=[*text.header, *extra],
-            ),
-            parse_options=csv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char=dialect.quote if dialect.quote and traits.get("quoted") else False,
-                double_quote=dialect.escape is None,
-                escape_char=dialect.escape if dialect.escape and traits.get("escaped") else False,
-                newlines_in_values=traits.get("multiline", False),
-                # An empty line is a record only where a record is one field.
-                ignore_empty_lines=len(text.header) > 1,
-                invalid_row_handler=None if misshapen is None else partial(_pass_over, misshapen),
-            ),
-            convert_options=csv.ConvertOptions(
-                column_types={**types, **dict.fromkeys(extra, pa.null())},
-                include_columns=[*types, *extra],
-                null_values=[""],
-                strings_can_be_null=True,
-                true_values=_TRUE,
-                false_values=_FALSE,
-            ),
-        )
-    except pa.ArrowInvalid:
-        return None
+    table = csv.read_csv(
+        pa.BufferReader(data),
+        read_options=csv.ReadOptions(
+            use_threads=False,
+            block_size=min(block_bytes, _MAX_BLOCK_BYTES),
+            column_names=[*text.header, *extra],
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote if dialect.quote and traits.get("quoted") else False,
+            double_quote=dialect.escape is None,
+            escape_char=dialect.escape if dialect.escape and traits.get("escaped") else False,
+            newlines_in_values=traits.get("multiline", False),
+            # An empty line is a record only where a record is one field.
+            ignore_empty_lines=len(text.header) > 1,
+            invalid_row_handler=None if misshapen is None else partial(_pass_over, misshapen),
+        ),
+        convert_options=csv.ConvertOptions(
+            column_types={**types, **dict.fromkeys(extra, pa.null())},
+            include_columns=[*types, *extra],
+            null_values=[""],
+            strings_can_be_null=True,
+            true_values=_TRUE,
+            false_values=_FALSE,
+        ),
+    )
     return table.select(list(types))
 
 
@@ -137,6 +189,19 @@ def _parsed_type(kind: str) -> pa.DataType:
     if not is_direct(kind):
         return pa.string()
     return pa.decimal128(*decimal) if decimal else arrow_type(kind)
+
+
+def _first_parsed_type(kind: str) -> pa.DataType:
+    """Return what a type is parsed as first: a decimal as a double where that may do."""
+    decimal = decimal_size(kind)
+    return pa.float64() if decimal and by_float(*decimal) else _parsed_type(kind)
+
+
+def _valued(column: pa.ChunkedArray, kind: str, data: memoryview) -> pa.ChunkedArray | None:
+    """Return the values of a column that was parsed as its ``_first_parsed_type``; None if they may be wrong."""
+    if pa.types.is_float64(column.type) and (decimal := decimal_size(kind)):
+        return from_floats(column, *decimal)
+    return column.cast(arrow_type(kind)) if _trusted(column, data) else None
 
 
 def _with_decimals(table: pa.Table, sizes: Mapping[str, tuple[int, int]]) -> pa.Table | None:

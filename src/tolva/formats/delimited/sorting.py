@@ -31,7 +31,7 @@ def sort_out(text: Text, types: Mapping[str, str], wanted: Sequence[str]) -> Sor
     """Sort a chunk's records; see ``Format.sort_out``."""
     needed = {name: types[name] for name in wanted}
     if needed and all(map(fast.is_direct, needed.values())):
-        rows = fast.read(text, needed)
+        rows = fast.read(text, needed) if fast.is_clean(text, needed) else None
         if rows is not None:
             return Sorted(rows, REJECTS.empty_table(), rows.num_rows, lambda at: bounds_of(text).places(at))
     return _sort_out(bounds_of(text), needed)
@@ -40,12 +40,14 @@ def sort_out(text: Text, types: Mapping[str, str], wanted: Sequence[str]) -> Sor
 def _sort_out(bounds: Bounds, types: Mapping[str, str]) -> Sorted:
     reasons = Reasons()
     # Where no column is wanted, any one still shows which records are well formed.
-    read = _read_all(bounds, list(types) or [bounds.text.header[0]], reasons)
-    rows = _cast(_decoded(read, reasons), types, read.numbers, reasons) if types else read.fields
-    good = np.isin(read.numbers, reasons.records(), invert=True)
-    numbers = read.numbers[good]
+    read = _read_all(bounds, types or {bounds.text.header[0]: "BLOB"}, reasons)
+    found = _joined([_Read(each.numbers, _values(each, types, reasons)) for each in read])
+    bad = np.zeros(len(bounds), np.bool_)
+    bad[reasons.records()] = True
+    good = ~bad[found.numbers]
+    numbers = found.numbers[good]
     return Sorted(
-        rows=rows.filter(pa.array(good)).select(list(types)) if types else _no_columns(len(numbers)),
+        rows=found.fields.filter(pa.array(good)) if types else _no_columns(len(numbers)),
         rejects=reasons.rejects(bounds.places),
         records=len(bounds),
         places=lambda at: bounds.places(numbers[np.asarray(at, np.int64)]),
@@ -54,44 +56,47 @@ def _sort_out(bounds: Bounds, types: Mapping[str, str]) -> Sorted:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Well-formed records: their numbers in the chunk, and the bytes of their fields."""
+    """Well-formed records: their numbers in the chunk, and their fields as values or, yet to be judged, as bytes."""
 
     numbers: Positions
     fields: pa.Table
 
 
-def _read_all(bounds: Bounds, names: Sequence[str], reasons: Reasons) -> _Read:
+def _read_all(bounds: Bounds, types: Mapping[str, str], reasons: Reasons) -> list[_Read]:
     """Parse every record of a chunk."""
-    whole = _read_regular(bounds, bounds.text, np.arange(len(bounds)), names, reasons)
+    text = bounds.text
+    whole = _read_regular(bounds, text, np.arange(len(bounds)), types, reasons)
     if whole is not None:
-        return _joined(whole)
+        return whole
     found: list[_Read] = []
-    for piece in bounds.text.pieces(_PIECE_BYTES):
-        at = piece.origin.offset - bounds.text.origin.offset
+    # All as bytes, so that the values of all pieces are judged at once.
+    kinds = dict.fromkeys(types, "VARCHAR")
+    for piece in text.pieces(_PIECE_BYTES):
+        at = piece.origin.offset - text.origin.offset
         numbers = np.arange(*np.searchsorted(bounds.starts, (at, at + len(piece.data))))
-        regular = _read_regular(bounds, piece, numbers, names, reasons)
-        found += [_read_exactly(bounds, numbers, names, reasons)] if regular is None else regular
-    return _joined(found)
+        regular = _read_regular(bounds, piece, numbers, kinds, reasons)
+        found += [_read_exactly(bounds, numbers, list(types), reasons)] if regular is None else regular
+    return [_joined(found)]
 
 
 def _read_regular(
-    bounds: Bounds, text: Text, numbers: Positions, names: Sequence[str], reasons: Reasons
+    bounds: Bounds, text: Text, numbers: Positions, types: Mapping[str, str], reasons: Reasons
 ) -> list[_Read] | None:
     """Parse a text, which has the records of these numbers, by the fast parser; None if it is too odd for it."""
     misshapen: list[int] = []
     if is_text(text.data):
-        fields = fast.read_fields(text, names, misshapen)
+        fields = fast.read_good(text, types, misshapen)
     else:
         # The fast parser passes over misshapen records only in UTF-8. Their shape shows as well without any odd byte.
         shadow = memoryview(bytes(text.data).translate(_SHADOW))
-        if fast.read_fields(replace(text, data=shadow), names[:1], misshapen) is None:
+        if fast.read_fields(replace(text, data=shadow), list(types)[:1], misshapen) is None:
             return None
         rest = bounds.joined(np.delete(numbers, misshapen))
-        fields = fast.read_fields(replace(text, data=rest), names, [])
+        fields = fast.read_good(replace(text, data=rest), types, [])
     if fields is None or fields.num_rows + len(misshapen) != len(numbers):
         return None
     read = _Read(np.delete(numbers, misshapen), fields)
-    return [read, _read_exactly(bounds, numbers[misshapen], names, reasons)] if misshapen else [read]
+    return [read, _read_exactly(bounds, numbers[misshapen], list(types), reasons)] if misshapen else [read]
 
 
 def _read_exactly(bounds: Bounds, numbers: Positions, names: Sequence[str], reasons: Reasons) -> _Read:
@@ -127,27 +132,21 @@ def _joined(found: Sequence[_Read]) -> _Read:
     return _Read(numbers[order], fields.take(pa.array(order)))
 
 
-def _decoded(read: _Read, reasons: Reasons) -> pa.Table:
-    """Return the fields as text; one that isn't UTF-8 is a reason, and NULL."""
-    texts = read.fields
-    for i, name in enumerate(read.fields.column_names):
-        column, broken = as_text(read.fields[name])
-        texts = texts.set_column(i, name, column)
+def _values(read: _Read, types: Mapping[str, str], reasons: Reasons) -> pa.Table:
+    """Return the fields as values; one that isn't UTF-8, or not of its column's type, is a reason, and NULL."""
+    table = read.fields
+    texts = {name: table[name] for name in types if pa.types.is_binary(table[name].type)}
+    for name, column in texts.items():
+        texts[name], broken = as_text(column)
         messages = [f"is not UTF-8 at its byte {at + 1}" for at in broken.values()]
-        numbers = read.numbers[np.fromiter(broken, np.int64, len(broken))]
-        reasons.note(numbers, [name] * len(broken), ["encoding"] * len(broken), messages)
-    return texts
-
-
-def _cast(texts: pa.Table, types: Mapping[str, str], numbers: Positions, reasons: Reasons) -> pa.Table:
-    """Return the texts as values; one that isn't of its column's type is a reason, and NULL."""
-    values = try_cast(texts, types)
-    for name, kind in types.items():
-        rows = refused(texts[name], values[name])
+        reasons.note(read.numbers[list(broken)], [name] * len(broken), ["encoding"] * len(broken), messages)
+    values = try_cast(pa.table(texts), types)
+    for name, column in texts.items():
+        rows = refused(column, values[name])
         if len(rows):
-            messages = wrong_type(texts[name].take(pa.array(rows)), kind)
-            reasons.note(numbers[rows], pa.repeat(name, len(rows)), pa.repeat("type", len(rows)), messages)
-    return values
+            messages = wrong_type(column.take(pa.array(rows)), types[name])
+            reasons.note(read.numbers[rows], pa.repeat(name, len(rows)), pa.repeat("type", len(rows)), messages)
+    return pa.table([values[name] if name in texts else table[name] for name in types], names=list(types))
 
 
 def _no_columns(rows: int) -> pa.Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tolva.formats.delimited.cutter import Cutter
 from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.origin import Origin
+from tolva.model import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,17 @@ class Text:
     def pieces(self, piece_bytes: int) -> Iterator[Text]:
         """Give the records again in pieces of about that size, so that one odd record doesn't spoil all."""
         cutter = Cutter(self.dialect, piece_bytes)
-        starts = range(0, len(self.data), piece_bytes)
-        chunks = (chunk for at in starts for chunk in cutter.feed(bytes(self.data[at : at + piece_bytes])))
-        for chunk in (*chunks, *cutter.end()):
-            end = chunk.offset + chunk.length
-            yield Text(
-                self.data[chunk.offset : end], self.dialect, self.header, chunk.traits, self._origin(chunk.offset)
-            )
+        for at in range(0, len(self.data), piece_bytes):
+            yield from map(self._piece, cutter.feed(bytes(self.data[at : at + piece_bytes])))
+        yield from map(self._piece, cutter.end())
+
+    def start(self, piece_bytes: int) -> Text:
+        """Return the first records, of about that size together."""
+        return self if len(self.data) <= piece_bytes else next(self.pieces(piece_bytes), self)
+
+    def _piece(self, chunk: Chunk) -> Text:
+        data = self.data[chunk.offset : chunk.offset + chunk.length]
+        return Text(data, self.dialect, self.header, chunk.traits, self._origin(chunk.offset))
 
     def _origin(self, offset: int) -> Origin:
         def lines_before() -> int:
