@@ -129,6 +129,12 @@ class CatalogError(TolvaError):
     http_status = 503
 
 
+class CatalogAwayError(CatalogError):
+    """The catalog's database can't be reached now. Nothing is lost: the same call may go well later."""
+
+    code = "catalog_away"
+
+
 class WorkerLostError(TolvaError):
     """The process that ran a task ended before the task did (killed, out of memory, crashed)."""
 

@@ -10,11 +10,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from servers.postgresql import Postgresql
 from tolva.catalog import Catalog, Limits
+from tolva.catalogs.postgresql import PostgresqlCatalog
 from tolva.catalogs.sqlite import SqliteCatalog
 from tolva.clock import Clock, system_clock
 from tolva.model import Chunk, Claim, Done, Failed, Hint, NewFile, NewJob, Part, Partial, Segment
@@ -31,23 +34,34 @@ Records = Counter[Record]
 # -- places -----------------------------------------------------------------------------------------------------------
 
 
-def _open_sqlite(where: Path, limits: Limits, clock: Clock) -> Catalog:
-    return SqliteCatalog(where / "catalog.db", limits=limits, clock=clock)
+def _open_sqlite(place: Place, limits: Limits, clock: Clock) -> Catalog:
+    return SqliteCatalog(place.where / "catalog.db", limits=limits, clock=clock)
 
 
-OPENERS: dict[str, Callable[[Path, Limits, Clock], Catalog]] = {"sqlite": _open_sqlite}
+def _open_postgresql(place: Place, limits: Limits, clock: Clock) -> Catalog:
+    name = sha256(str(place.where).encode()).hexdigest()[:32]
+    database = Postgresql.database_of(place.server, name, place.template)
+    return PostgresqlCatalog(database, limits=limits, clock=None if clock is system_clock else clock)
+
+
+OPENERS: dict[str, Callable[[Place, Limits, Clock], Catalog]] = {
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgresql,
+}
 """One line an adapter; every test here runs over each."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a catalog is. Can be pickled, so that other processes open the same one."""
+    """Where a catalog is: one for each folder. Can be pickled, so that other processes open the same one."""
 
     adapter: str
     where: Path
+    server: str = ""
+    template: str = "template1"
 
     def open(self, limits: Limits = EAGER, clock: Clock = system_clock) -> Catalog:
-        return OPENERS[self.adapter](self.where, limits, clock)
+        return OPENERS[self.adapter](self, limits, clock)
 
 
 class FakeClock:

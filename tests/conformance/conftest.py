@@ -12,9 +12,14 @@ from tolva.plan import Plan
 
 
 @pytest.fixture(params=list(OPENERS))
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Return where a catalog can be, once for each adapter."""
-    return Place(request.param, tmp_path)
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        yield Place(request.param, tmp_path, server.url)
+        server.drop_databases()
+    else:
+        yield Place(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from tolva import crash
 from tolva.storage import Storage
 from tolva.storages.local import LocalStorage
+from tolva.storages.s3 import S3Storage
 
 context = multiprocessing.get_context("forkserver")
 
-OPENERS: dict[str, Callable[[Path], Storage]] = {"local": lambda where: LocalStorage(where / "storage")}
+
+def _open_s3(place: Place) -> Storage:
+    # Child processes come from a fork server that has the environment of an earlier time.
+    os.environ.update(place.environment)
+    return S3Storage(f"s3://tolva/{sha256(str(place.where).encode()).hexdigest()[:32]}")
+
+
+OPENERS: dict[str, Callable[[Place], Storage]] = {
+    "local": lambda place: LocalStorage(place.where / "storage"),
+    "s3": _open_s3,
+}
 """One line an adapter; every test here runs over each."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a storage is. Can be pickled, so that other processes open the same one."""
+    """Where a storage is: one for each folder. Can be pickled, so that other processes open the same one."""
 
     adapter: str
     where: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def open(self) -> Storage:
-        return OPENERS[self.adapter](self.where)
+        return OPENERS[self.adapter](self)
 
 
 def whole(storage: Storage, key: str) -> bytes:

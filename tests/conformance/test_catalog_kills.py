@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def states(
     place: Place, work_on: Callable[[Plan], Work], monkeypatch: pytest.MonkeyPatch
 ) -> dict[tuple[str, int], Any]:
     """Live once unharmed; return what could be seen around each COMMIT, by crash point and hit."""
-    undisturbed = Place(place.adapter, place.where / "undisturbed")
+    undisturbed = replace(place, where=place.where / "undisturbed")
     catalog = undisturbed.open(clock=FakeClock())
     found: dict[tuple[str, int], Any] = {}
     hits: dict[str, int] = {}
@@ -67,7 +68,7 @@ def test_a_killed_process_leaves_what_it_committed_and_a_second_one_finishes(
     # The first and the last time at each point: those between meet nothing new.
     chosen = [(point, hit) for point, hit in states if hit == 1 or (point, hit + 1) not in states]
     for number, (point, hit) in enumerate(chosen):
-        where = Place(place.adapter, place.where / str(number))
+        where = replace(place, where=place.where / str(number))
         folder = Path(where.where / "work")
         folder.mkdir(parents=True)
         victim = context.Process(target=live_until, args=(where, PLAN, folder, point, hit))

@@ -18,8 +18,11 @@ from tolva.storage import Storage
 
 
 @pytest.fixture(params=list(OPENERS))
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(request.param, tmp_path)
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    environment = request.getfixturevalue("s3").access.environment() if request.param == "s3" else {}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return Place(request.param, tmp_path, environment)
 
 
 @pytest.fixture
@@ -193,9 +196,9 @@ def test_a_killed_put_leaves_all_or_nothing(place: Place, point: str, there: boo
 
 
 @pytest.mark.parametrize(
-    ("point", "left"), [("storage.delete.before", ["a/1", "a/2"]), ("storage.delete.after", ["a/2"])]
+    ("point", "left"), [("storage.delete.before", {"a/1", "a/2"}), ("storage.delete.after", {"a/2"})]
 )
-def test_a_killed_delete_can_be_repeated(place: Place, point: str, left: list[str]) -> None:
+def test_a_killed_delete_can_be_repeated(place: Place, point: str, left: set[str]) -> None:
     storage = place.open()
     for key in ("a/1", "a/2"):
         storage.put(key, [b"x"])
@@ -204,6 +207,8 @@ def test_a_killed_delete_can_be_repeated(place: Place, point: str, left: list[st
     victim.join()
     assert victim.exitcode == -signal.SIGKILL
 
-    assert sorted(storage.list("a")) == left
+    if place.adapter == "s3" and point == "storage.delete.after":
+        left = set()  # one request deletes them all
+    assert set(storage.list("a")) == left
     storage.delete(["a/1", "a/2"])
     assert list(storage.list("a")) == []

@@ -158,7 +158,9 @@ def _make_scan_tasks(tx: Tx, each: AnyRow) -> None:
         .where(chunk.c.job_id == each.job_id, chunk.c.id > each.last_chunk_id, file.c.table_name == each.table_name)
     )
     last = select(func.max(chunk.c.id)).where(chunk.c.job_id == each.job_id).scalar_subquery()
-    if tx.connection.execute(insert(task).from_select(list(values), new_chunks)).rowcount:
+    # SQLAlchemy keeps an INSERT's count only on request.
+    statement = insert(task).from_select(list(values), new_chunks).execution_options(preserve_rowcount=True)
+    if tx.connection.execute(statement).rowcount:
         tx.connection.execute(update(stage).where(stage.c.id == each.id).values(last_chunk_id=last))
 
 

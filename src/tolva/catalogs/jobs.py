@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, tuple_, updat
 
 from tolva.catalog import Kept
 from tolva.catalogs.rows import job_of
-from tolva.catalogs.schema import RUNNING, attempt, job, stage, task, upload
+from tolva.catalogs.schema import attempt, job, stage, task, upload
 from tolva.catalogs.transactions import FINAL, LIVE, Tx, lock_job, not_found
 from tolva.errors import ExpiredError, LimitError, NotFoundError, ReusedKeyError, StateError
 from tolva.model import Job, NewJob, Origin
@@ -118,16 +118,17 @@ def end(tx: Tx, job_id: str, status: JobStatus, error: dict[str, Any] | None = N
 
 def _drop_tasks(tx: Tx, job_id: str) -> None:
     stages = select(stage.c.id).where(stage.c.job_id == job_id)
-    running = select(task.c.id).where(task.c.stage_id.in_(stages), task.c.state == RUNNING)
-    tx.connection.execute(
-        update(attempt)
-        .where(attempt.c.task_id.in_(running), attempt.c.outcome == "running")
-        .values(outcome="fenced", ended_at=tx.now)
-    )
+    # Tasks first: this waits for claims that are under way, whose attempts the second statement must see.
     tx.connection.execute(
         update(task)
         .where(task.c.stage_id.in_(stages), task.c.state.in_([TaskState.READY, TaskState.RUNNING]))
         .values(state=TaskState.DROPPED, lease_until=None, not_before=None)
+    )
+    dropped = select(task.c.id).where(task.c.stage_id.in_(stages), task.c.state == TaskState.DROPPED)
+    tx.connection.execute(
+        update(attempt)
+        .where(attempt.c.task_id.in_(dropped), attempt.c.outcome == "running")
+        .values(outcome="fenced", ended_at=tx.now)
     )
 
 

@@ -32,11 +32,17 @@ _READY = (
 def renew(tx: Tx, attempts: Collection[Key], lease_seconds: float) -> set[Key]:
     """Prolong the leases of these attempts; return those that are no longer the ones that run."""
     wanted = set(attempts)
-    running = lock_running(tx, [task_id for task_id, _ in wanted])
-    kept = {(row.id, row.attempt) for row in running.values()} & wanted
-    tx.connection.execute(
-        update(task).where(task.c.id.in_([task_id for task_id, _ in kept])).values(lease_until=tx.now + lease_seconds)
+    ids = [task_id for task_id, _ in wanted]
+    running = select(task.c.id, task.c.attempt).where(task.c.id.in_(ids), task.c.state == RUNNING)
+    kept = {(row.id, row.attempt) for row in tx.connection.execute(running)} & wanted
+    # Every worker comes by every second, so it waits for nobody: whoever holds a row is about to change its state.
+    free = (
+        select(task.c.id)
+        .where(task.c.id.in_([task_id for task_id, _ in kept]), task.c.state == RUNNING)
+        .order_by(task.c.id)
+        .with_for_update(skip_locked=True)
     )
+    tx.connection.execute(update(task).where(task.c.id.in_(free)).values(lease_until=tx.now + lease_seconds))
     return wanted - kept
 
 

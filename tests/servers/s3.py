@@ -1,0 +1,110 @@
+"""An S3 server of the tests' own (SeaweedFS). Credentials are made up for each."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import obstore
+from obstore.store import S3Store
+
+from servers.process import Folder, Process, free_port
+
+_BUCKET = "tolva"
+
+
+@dataclass(frozen=True)
+class Access:
+    """What clients need, in the words of the environment that S3 programs share."""
+
+    endpoint: str
+    key_id: str
+    secret: str
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_REGION": "us-east-1",
+        }
+
+
+class S3:
+    """A running server with one bucket."""
+
+    def __init__(self) -> None:
+        self._folder = Folder("s3")
+        self._ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+        key_id, secret = secrets.token_hex(8), secrets.token_hex(16)
+        self.access = Access(f"http://127.0.0.1:{self._ports['s3']}", key_id, secret)
+        self.url = f"s3://{_BUCKET}"
+        identity = {
+            "name": "tests",
+            "credentials": [{"accessKey": key_id, "secretKey": secret}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        (self._folder.path / "s3.json").write_text(json.dumps({"identities": [identity]}))
+        self._process = self._started()
+
+    def stop(self) -> None:
+        """Be gone."""
+        self._process.kill()
+
+    def start(self) -> None:
+        """Come back with what was on disk."""
+        self._process = self._started()
+
+    def pause(self) -> None:
+        """Accept connections and answer nothing."""
+        self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Answer again."""
+        self._process.signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._folder.remove()
+
+    def _started(self) -> Process:
+        folder = self._folder.path
+        ports = [
+            word
+            for name, port in self._ports.items()
+            for word in (f"-{name}.port={port}", f"-{name}.port.grpc={port + 20_000}")
+        ]
+        words = [
+            Path(sys.executable).with_name("weed"),
+            "server",
+            f"-dir={folder}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=0",
+            "-filer",
+            "-s3",
+            f"-s3.config={folder / 's3.json'}",
+            *ports,
+        ]
+        process = Process(words, folder / "log", cwd=folder)
+        process.wait_until(self._ping)
+        return process
+
+    def _ping(self) -> None:
+        access = self.access
+        store = S3Store(
+            _BUCKET,
+            endpoint=access.endpoint,
+            access_key_id=access.key_id,
+            secret_access_key=access.secret,
+            region="us-east-1",
+            client_options={"allow_http": True, "timeout": "5s"},
+            retry_config={"max_retries": 0},
+        )
+        obstore.put(store, "ready", b"")
