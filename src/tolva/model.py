@@ -72,7 +72,8 @@ class NewFile:
     """An input file: its label for people, and where its bytes are.
 
     ``layout`` is what the format needs to read any chunk of the file alone (dialect, header, encoding), as JSON
-    values. ``fingerprint`` changes when the bytes may have changed. ``first_byte`` is where the records start.
+    values; ``max_chunk_bytes`` there asks for chunks smaller than usual. ``fingerprint`` changes when the bytes may
+    have changed. ``first_byte`` is where the records start.
     """
 
     table: str

@@ -93,7 +93,8 @@ class Result:
     """The query whose parts a finish stage writes, in order.
 
     With ``sql`` the rows are its answer over the stage's inputs; without, the stage passes its inputs on as they are,
-    one after the other. With ``lines`` they are lines (``LINE_COLUMN``), otherwise rows of ``columns``.
+    one after the other. With ``lines`` they are lines (``LINE_COLUMN``), otherwise rows of ``columns``. With
+    ``rejects`` its records say what could not be used; there are none when all went well.
     """
 
     query: str
@@ -101,6 +102,7 @@ class Result:
     columns: tuple[Column, ...]
     sql: str | None = None
     lines: bool = False
+    rejects: bool = False
 
 
 @dataclass(frozen=True, slots=True)

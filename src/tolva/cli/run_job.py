@@ -9,6 +9,8 @@ import typer
 
 from tolva.cli import options
 
+_DONE_WITH_REJECTS = 3
+
 
 def run(
     document: Annotated[Path, typer.Argument(help="The job document (YAML or JSON).", metavar="JOB.yaml")],
@@ -38,3 +40,6 @@ def run(
             finished = job_run.execute(load(document), data, output, resume=resume, report=report)
     for part in finished.manifest["output"]:
         typer.echo(output / part["name"])
+    if finished.rejects:
+        typer.echo(f"tolva: {finished.rejects:,} could not be had or used; the error files name each.", err=True)
+        raise typer.Exit(_DONE_WITH_REJECTS)

@@ -52,6 +52,7 @@ def feed(
 
 
 def _chunks(file: File, storage: Storage, chunk_bytes: int) -> Iterator[Chunk]:
+    chunk_bytes = min(chunk_bytes, file.layout.get("max_chunk_bytes", chunk_bytes))
     if not must_be_decoded(file):
         yield from chunks_of(file, chunk_bytes)
         return

@@ -4,5 +4,9 @@ from __future__ import annotations
 
 from tolva.plan import SQL_KERNEL
 
-KERNELS = {SQL_KERNEL: "tolva.work.sql:run"}
+KERNELS = {
+    SQL_KERNEL: "tolva.work.sql:run",
+    "export.fetch": "tolva.export.fetch:run",
+    "export.compose": "tolva.export.compose:run",
+}
 """Where each kernel is, as ``module:function``; loaded by children alone, with their first such task."""

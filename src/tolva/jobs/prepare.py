@@ -133,19 +133,22 @@ class QueryBrief(Brief):
         return Prepared(tables, made, uses, loads)
 
     def _resolved(self, uploaded: Mapping[str, InputTable]) -> tuple[InputTable, ...]:
-        from tolva.formats import resolve  # noqa: PLC0415 - a question without tables is quick without it
-
         return tuple(
-            uploaded.get(name) or (self._stored(name, spec.stored) if spec.stored else resolve(name, spec, self.base))
-            for name, spec in self.tables.items()
+            uploaded.get(name) or resolved(name, spec, self.base, self.kept) for name, spec in self.tables.items()
         )
 
-    def _stored(self, name: str, stored: str) -> InputTable:
-        from tolva.formats.table_object import input_table  # noqa: PLC0415 - likewise
 
-        if stored not in self.kept:
-            raise no_table(stored)
-        return input_table(name, self.kept[stored].table, self.kept[stored].objects)
+def resolved(name: str, spec: Spec, base: Path, kept: Mapping[str, KeptTable]) -> InputTable:
+    """Return a table that isn't uploaded: a stored one, or the one that its files (relative to ``base``) make."""
+    if spec.stored is None:
+        from tolva.formats import resolve  # noqa: PLC0415 - a question without tables is quick without it
+
+        return resolve(name, spec, base)
+    from tolva.formats.table_object import input_table  # noqa: PLC0415 - likewise
+
+    if spec.stored not in kept:
+        raise no_table(spec.stored)
+    return input_table(name, kept[spec.stored].table, kept[spec.stored].objects)
 
 
 def _infos(tables: Iterable[InputTable]) -> dict[str, TableInfo]:

@@ -56,13 +56,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A completed run: the job, its manifest, what was read, and how long it and each query took."""
+    """A completed run: the job, its manifest, what was read, and how long it and each query took.
+
+    ``rejects``: how many records or keys could not be used; the results name each.
+    """
 
     job: Job
     manifest: dict[str, Any]
     progress: Progress
     seconds: float
     timings: dict[str, Timing]
+    rejects: int
 
 
 class Run:
@@ -214,7 +218,9 @@ def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:
         for stage in plan.stages
         if stage.result is not None
     }
-    return Finished(job, manifest, progress, (job.completed_on or began) - began, timings)
+    of_rejects = {stage.result.query for stage in plan.stages if stage.result is not None and stage.result.rejects}
+    rejects = sum(part["records"] for part in manifest["output"] if part["query"] in of_rejects)
+    return Finished(job, manifest, progress, (job.completed_on or began) - began, timings, rejects)
 
 
 class _Feeder(threading.Thread):

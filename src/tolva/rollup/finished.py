@@ -7,7 +7,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from tolva import crash
 from tolva.errors import InputError
@@ -55,7 +55,24 @@ class FinishedFile:
         return self.size_bytes + len(self.newline)
 
 
-def best_fit(files: Iterable[FinishedFile], max_bytes: int) -> list[FinishedFile]:
+class HasRoom(Protocol):
+    """What parts are made of: it has a name, and takes up room."""
+
+    @property
+    def name(self) -> str:
+        """Decides between pieces of one size."""
+        ...
+
+    @property
+    def room_bytes(self) -> int:
+        """What it takes up in a part."""
+        ...
+
+
+Piece = TypeVar("Piece", bound=HasRoom)
+
+
+def best_fit(files: Iterable[Piece], max_bytes: int) -> list[Piece]:
     """Choose the files of the next part: the largest, then the next largest that still fits, and so on.
 
     A file of at least the cap goes alone. Files of equal size go in the order of their names. ``files`` isn't empty.

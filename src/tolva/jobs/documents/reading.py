@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from tolva.errors import DocumentError
 from tolva.jobs.documents.common import JobDocument
+from tolva.jobs.documents.export import ExportDocument
 from tolva.jobs.documents.query import QueryDocument
 
-KINDS: dict[str, type[JobDocument]] = {"query": QueryDocument}
+KINDS: dict[str, type[JobDocument]] = {"export": ExportDocument, "query": QueryDocument}
 """The model of each kind of job."""
 
 

@@ -1,0 +1,74 @@
+"""The kernel of fetching: a chunk of keys becomes runs of records and of errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+
+from tolva.export.fetcher import Fetcher, Lines, error_line
+from tolva.export.pace import EvenPace, no_pace
+from tolva.export.runs import RunWriter
+from tolva.export.settings import ERRORS, RECORDS, FetchSettings
+from tolva.model import Done
+from tolva.rollup.sinks import GzipSink, PlainSink
+from tolva.sources import settings_of
+from tolva.work.kernel import Errand
+
+_BATCHES_A_FETCHER = 2
+"""Each fetcher has the next batch ready; what is fetched waits for storage no longer than that."""
+
+_NO_KEY = error_line(None, "no_key", "the key is empty", 0)
+
+
+def run(errand: Errand) -> Done:
+    """See ``tolva.work.kernel.Kernel``."""
+    settings = FetchSettings(**errand.stage.settings)
+    found = errand.rows().column(0).to_pylist() if settings.keys is None else settings.keys
+    keys = [key for key in found if key]
+    fetcher = _fetcher(json.dumps(replace(settings, keys=None).to_json()))
+    errors = [_NO_KEY] * (len(found) - len(keys))
+    with ThreadPoolExecutor(settings.fetchers, thread_name_prefix="fetcher") as pool:
+        records = _records(_fetch_all(fetcher, keys, settings, pool), errors)
+        # Errors come second: by then all of them are known.
+        outputs: list[tuple[str, Iterable[bytes]]] = [(RECORDS, records), (ERRORS, errors)]
+        writer = RunWriter(errand.plan.max_part_bytes, GzipSink if settings.gzip else PlainSink)
+        partial = writer.store(errand.storage, f"{errand.prefix}/partial", outputs)
+    claim = errand.claim
+    size = claim.chunk.length if claim.chunk else 0
+    return Done(claim.task_id, claim.attempt, partial, records_read=len(found), bytes_read=size)
+
+
+@lru_cache(maxsize=16)
+def _fetcher(settings: str) -> Fetcher:
+    """Return the fetcher of a job: its connections, its pace and its source last from task to task."""
+    given = FetchSettings(**json.loads(settings))
+    limit = given.max_requests_per_second
+    return Fetcher(settings_of(given.source).open(no_pace if limit is None else EvenPace(limit)), given.max_attempts)
+
+
+def _fetch_all(
+    fetcher: Fetcher, keys: Sequence[str], settings: FetchSettings, pool: ThreadPoolExecutor
+) -> Iterator[Lines]:
+    """Yield what each batch came to, as it comes, with few of them under way."""
+    starts = iter(range(0, len(keys), settings.batch_size))
+    pending: set[Future[Lines]] = set()
+    room = settings.fetchers * _BATCHES_A_FETCHER
+    while True:
+        for start in islice(starts, room - len(pending)):
+            pending.add(pool.submit(fetcher.fetch, keys[start : start + settings.batch_size]))
+        if not pending:
+            return
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+def _records(batches: Iterable[Lines], errors: list[bytes]) -> Iterator[bytes]:
+    """Yield the lines of records; those of errors are added to the list."""
+    for batch in batches:
+        errors += batch.errors
+        yield from batch.records
