@@ -11,7 +11,7 @@ import command
 import pytest
 from export_kit import lines
 
-from tolva.errors import UsageError
+from tolva.errors import TolvaError
 from tolva.jobs.documents import validate
 
 SOURCE = {"kind": "claims", "claims_per_key": 3}
@@ -110,6 +110,6 @@ def test_too_many_failed_keys_fail_the_job(tmp_path: Path) -> None:
 )
 def test_what_can_t_be_is_told(tmp_path: Path, document: dict[str, Any], told: str) -> None:
     (tmp_path / "keys.csv").write_text("id,name\n1,a\n")
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(TolvaError) as refused:
         validate({"kind": "export", "source": SOURCE, **document}, "job.json").brief(tmp_path).prepare()
     assert told in str(refused.value)

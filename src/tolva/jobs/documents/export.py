@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from tolva.export.pace import no_pace
 from tolva.export.planning import KEYS, in_small_chunks, key_column, plan_export
 from tolva.export.settings import FetchSettings
-from tolva.formats import resolve
+from tolva.formats import InputTable
 from tolva.jobs.documents.common import JobDocument, OutputSpec, TableSpec
-from tolva.jobs.prepare import Brief, Prepared, Spec
+from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, Spec, resolved
 from tolva.sources import SourceSettings, settings_of
 
 _MAX_LISTED_KEYS = 10_000
