@@ -226,6 +226,12 @@ class CancelledError(StateError):
     code = "cancelled"
 
 
+class UnreachableError(TolvaError):
+    """The server doesn't answer."""
+
+    code = "unreachable"
+
+
 class InterruptedJobError(TolvaError):
     """The user stopped the job; its state is intact and it can be resumed."""
 

@@ -12,6 +12,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from tolva.gateway.session.messages import MAX_MESSAGE_BYTES
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -31,7 +33,10 @@ def run(app: FastAPI, address: Address, on_listening: Callable[[str], None]) -> 
         host=address.host,
         port=address.port,
         http="h11",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # The protocol has pings of its own.
+        ws_ping_interval=None,
         lifespan="off",
         access_log=False,
         log_config=None,

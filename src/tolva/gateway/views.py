@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from tolva.jobs.service import Snapshot
 from tolva.model import Job, Part, Task, Upload
+from tolva.plan import Plan
 from tolva.states import JobStatus
 
 API = "/api/v1"
@@ -86,12 +87,20 @@ class PartView(BaseModel):
     link: str
 
 
+class ColumnView(BaseModel):
+    """A column of an answer, with its type in DuckDB's words."""
+
+    name: str
+    type: str
+
+
 class ManifestView(BaseModel):
-    """The files of a job's results that are there; all of them once it is completed."""
+    """The files of a job's results that are there; all of them once it is completed. ``columns`` by query."""
 
     job: str
     status: JobStatus
     output: list[PartView]
+    columns: dict[str, list[ColumnView]]
 
 
 class FileView(BaseModel):
@@ -162,7 +171,17 @@ def detail_view(snapshot: Snapshot) -> JobDetailView:
 
 def manifest_view(job: Job, parts: list[Part]) -> ManifestView:
     """Return what the API says of a job's results."""
-    return ManifestView(job=job.id, status=job.status, output=[part_view(job.id, part) for part in parts])
+    return ManifestView(
+        job=job.id,
+        status=job.status,
+        output=[part_view(job.id, part) for part in parts],
+        columns={} if job.plan is None else _columns(Plan.from_json(job.plan)),
+    )
+
+
+def _columns(plan: Plan) -> dict[str, list[ColumnView]]:
+    results = (stage.result for stage in plan.stages if stage.result is not None)
+    return {result.query: [ColumnView(name=c.name, type=c.type) for c in result.columns] for result in results}
 
 
 def part_view(job_id: str, part: Part) -> PartView:

@@ -1,0 +1,143 @@
+"""One job on the server: its files in, its state, its results out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from tolva.client.http import Http
+from tolva.client.results import Results
+from tolva.client.uploads import send_file
+from tolva.client.views import JobInfo, PartInfo
+from tolva.errors import UnreachableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+API = "/api/v1"
+
+_SILENCE_SECONDS = 60.0
+"""The server says something on an event stream more often than this."""
+
+_LOST_SECONDS = 120.0
+"""How long a server may be away before whoever waits is told."""
+
+
+class Job:
+    """A job. ``info`` is what the server last said of it."""
+
+    def __init__(self, http: Http, info: JobInfo) -> None:
+        self._http = http
+        self.info = info
+        self._path = f"{API}/jobs/{info.id}"
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.info.id
+
+    def refresh(self) -> JobInfo:
+        """Ask how the job is."""
+        self.info = JobInfo.from_json(self._http.call("GET", self._path).json())
+        return self.info
+
+    def upload(
+        self,
+        table: str,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Send a file of a table; broken off, it goes on where the server has it. Work on it begins at once.
+
+        ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
+        """
+        send_file(self._http, f"{self._path}/tus", table, Path(path), name or Path(path).name, on_bytes)
+
+    def start(self) -> None:
+        """Say that no more files will come."""
+        self._act("start")
+
+    def cancel(self) -> None:
+        """Stop the job: in two seconds its work has ended and its files are gone. StateError if it is over."""
+        self._act("cancel")
+
+    def retry(self) -> None:
+        """Give a failed job's dead tasks new attempts; what was done is kept."""
+        self._act("retry")
+
+    def delete(self) -> None:
+        """Forget the job, its files and results."""
+        self._http.call("DELETE", self._path)
+
+    def events(self) -> Iterator[JobInfo]:
+        """Yield the job's state whenever it went on, until it is over. A lost stream is taken up again.
+
+        UnreachableError when the server stays away for two minutes.
+        """
+        last_id, lost_since = "", None
+        while True:
+            try:
+                headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
+                with self._http.stream(f"{self._path}/events", headers, silence_seconds=_SILENCE_SECONDS) as response:
+                    for event in httpx2.EventSource(response):
+                        last_id, lost_since = event.id, None
+                        self.info = JobInfo.from_json(_json(event))
+                        yield self.info
+                        if self.info.status.final:
+                            return
+            except UnreachableError:
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() - lost_since > _LOST_SECONDS:
+                    raise
+                time.sleep(1.0)
+
+    def wait(self) -> JobInfo:
+        """Wait until the job is over; raise what made it fail."""
+        for info in self.events():
+            self.info = info
+        self.info.check()
+        return self.info
+
+    def parts(self) -> list[PartInfo]:
+        """Return the files of the results that are there; all of them once the job is completed."""
+        return self._results().parts
+
+    def download(self, folder: str | Path, *, on_bytes: Callable[[int], None] = lambda _: None) -> list[Path]:
+        """Fetch the results' files into ``folder``; each appears whole, its sha256 checked. Broken off, it goes on."""
+        return self._results().download(Path(folder), on_bytes)
+
+    def batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Yield a query's answer as Arrow record batches, with the answer's types whatever its files' format."""
+        return self._results().batches(query)
+
+    def arrow(self, query: str) -> pa.Table:
+        """Return a query's answer as one Arrow table."""
+        return self._results().table(query)
+
+    def rows(self, query: str) -> Iterator[dict[str, Any]]:
+        """Yield a query's answer row by row."""
+        for batch in self.batches(query):
+            yield from batch.to_pylist()
+
+    def pandas(self, query: str) -> Any:
+        """Return a query's answer as a pandas DataFrame; pandas must be installed."""
+        return self.arrow(query).to_pandas()
+
+    def _act(self, what: str) -> None:
+        self.info = JobInfo.from_json(self._http.call("POST", f"{self._path}/{what}").json())
+
+    def _results(self) -> Results:
+        return Results(self._http, f"{self._path}/results")
+
+
+def _json(event: httpx2.ServerSentEvent) -> dict[str, Any]:
+    value = event.json()
+    if not isinstance(value, dict):
+        raise UnreachableError("The server sent an event that is not tolva's.")
+    return value

@@ -1,0 +1,259 @@
+"""A job over one WebSocket: files go up, progress and results come down, and a lost connection costs nothing.
+
+The other end and the rules are told in docs/protocol.md. Every step may be repeated, so going on after a loss is saying
+everything again on a new connection: the server answers with what it has, and only what is missing is sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import stamina
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tolva.client.downloads import Downloads
+from tolva.client.views import JobInfo, PartInfo
+from tolva.errors import NotAllowedError, TolvaError, UnreachableError
+from tolva.protocol import MAX_DATA_BYTES, PATH, PING_SECONDS, SILENCE_SECONDS, SUBPROTOCOL, WINDOW_BYTES, Frame
+from tolva.states import JobStatus
+
+_LOST_SECONDS = 120.0
+_WAIT_MAX_SECONDS = 2.0
+_UNAUTHORIZED = 4401
+_FORBIDDEN = frozenset({401, 403})
+
+
+class LostError(Exception):
+    """The connection is gone; a new one can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: a document, the local files of each table, and the folder that results go to."""
+
+    document: dict[str, Any]
+    files: Mapping[str, Sequence[Path]]
+    output: Path
+    request_key: str = field(default_factory=lambda: secrets.token_hex(16))
+    session: str = field(default_factory=lambda: secrets.token_hex(12))
+
+
+def run_session(url: str, key: str | None, work: Work, on_progress: Callable[[JobInfo], None]) -> JobInfo:
+    """Do the work on the server at ``url`` (http or https); return the job once all its results are in the folder.
+
+    Raises what made the job fail or the server refuse; UnreachableError when the server stays away for two minutes.
+    """
+    downloads = Downloads(work.output)
+    address = url.replace("http", "ws", 1).rstrip("/") + PATH
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        for attempt in stamina.retry_context(
+            on=LostError, attempts=None, timeout=_LOST_SECONDS, wait_max=_WAIT_MAX_SECONDS
+        ):
+            with attempt, _connected(address, headers) as socket:
+                return _Connection(socket, work, downloads, on_progress).run()
+    except LostError as lost:
+        raise UnreachableError(f"The server at {url} stays away: {lost}. Is it running (tolva serve)?") from None
+    raise AssertionError("stamina ends with an answer or an error")
+
+
+def _connected(address: str, headers: Mapping[str, str]) -> ClientConnection:
+    try:
+        return connect(
+            address,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            additional_headers=headers,
+            compression=None,
+            max_size=None,
+            ping_interval=None,
+            proxy=None,
+        )
+    except InvalidStatus as error:
+        if error.response.status_code in _FORBIDDEN:
+            raise NotAllowedError("The server doesn't let this client in: is the key right?") from None
+        raise LostError(str(error)) from None
+    except (OSError, InvalidHandshake) as error:
+        raise LostError(str(error) or type(error).__name__) from None
+
+
+class _Connection:
+    """One connection's try to do all the work."""
+
+    def __init__(
+        self, socket: ClientConnection, work: Work, downloads: Downloads, on_progress: Callable[[JobInfo], None]
+    ) -> None:
+        self._socket = socket
+        self._work = work
+        self._downloads = downloads
+        self._on_progress = on_progress
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | Exception]] = {}
+        self._acknowledged = threading.Condition()
+        self._stored: dict[str, int] = {}
+        self._parts: dict[int, PartInfo] = {}
+        self._over: queue.SimpleQueue[JobInfo | Exception] = queue.SimpleQueue()
+        self._ended = False
+
+    def run(self) -> JobInfo:
+        """Say everything from the beginning; return the finished job."""
+        self._say("begin_connection", session=self._work.session)
+        reader = threading.Thread(target=self._read, name="session", daemon=True)
+        reader.start()
+        pinger = threading.Thread(target=self._ping, name="session-ping", daemon=True)
+        pinger.start()
+        try:
+            answer = self._ask("submit_job", document=self._work.document, request_key=self._work.request_key)
+            job: str = answer["job"]["id"]
+            self._ask("follow", job=job, results=self._downloads.have())
+            if not JobInfo.from_json(answer["job"]).status.final:
+                for table, paths in self._work.files.items():
+                    for path in paths:
+                        self._upload(job, table, path)
+                self._ask("start_job", job=job)
+            outcome = self._over.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            outcome.check()
+            return outcome
+        finally:
+            self._ended = True
+            self._socket.close()
+            reader.join()
+
+    def _upload(self, job: str, table: str, path: Path) -> None:
+        size = path.stat().st_size
+        answer = self._ask("upload", job=job, table=table, name=path.name, bytes=size)
+        if answer["ended"]:
+            return
+        upload, offset = answer["upload"], answer["received_bytes"]
+        self._stored[upload] = offset
+        with path.open("rb") as source:
+            source.seek(offset)
+            while data := source.read(MAX_DATA_BYTES):
+                self._await_room(upload, offset)
+                self._send(Frame(upload, 0, offset, data).encode())
+                offset += len(data)
+        self._ask("end_upload", upload=upload)
+
+    def _await_room(self, upload: str, offset: int) -> None:
+        with self._acknowledged:
+            self._acknowledged.wait_for(lambda: offset - self._stored[upload] < WINDOW_BYTES or self._ended)
+        if self._ended:
+            raise self._reason()
+
+    def _ask(self, type_: str, **values: Any) -> dict[str, Any]:
+        """Say something and return the answer to it; raise the error that it was answered with."""
+        number = next(self._numbers)
+        answers: queue.SimpleQueue[dict[str, Any] | Exception] = queue.SimpleQueue()
+        self._answers[number] = answers
+        if self._ended:
+            raise self._reason()
+        self._say(type_, request=number, **values)
+        answer = answers.get()
+        del self._answers[number]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _say(self, type_: str, **values: Any) -> None:
+        self._send(json.dumps({"type": type_, **values}))
+
+    def _send(self, message: str | bytes) -> None:
+        try:
+            self._socket.send(message)
+        except ConnectionClosed as closed:
+            raise _lost(closed) from None
+
+    def _ping(self) -> None:
+        wait = threading.Event()
+        while not wait.wait(PING_SECONDS) and not self._ended:
+            with suppress(LostError, NotAllowedError):
+                self._say("ping")
+
+    # -- what comes in ----------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while not self._ended:
+                self._take(self._socket.recv(SILENCE_SECONDS))
+        except TimeoutError:
+            self._end(LostError(f"nothing was heard for {SILENCE_SECONDS:g} s"))
+        except ConnectionClosed as closed:
+            self._end(_lost(closed))
+        except (TolvaError, LostError) as error:
+            self._end(error)
+
+    def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._take_data(Frame.decode(message))
+            return
+        value = json.loads(message)
+        match value["type"]:
+            case "progress":
+                self._on_progress(JobInfo.from_json(value["job"]))
+            case "received":
+                with self._acknowledged:
+                    self._stored[value["upload"]] = value["received_bytes"]
+                    self._acknowledged.notify_all()
+            case "result":
+                part = PartInfo.from_json(value["part"])
+                self._parts[value["number"]] = part
+                self._acknowledge(value["job"], part, self._downloads.begin(part, value["offset"]))
+            case "finished":
+                info = JobInfo.from_json(value["job"])
+                if info.status is JobStatus.COMPLETED:
+                    self._downloads.check()
+                self._over.put(info)
+            case "error":
+                self._fail(value)
+            case "ping":
+                self._say("pong")
+            case _:
+                if value.get("request") in self._answers:
+                    self._answers[value["request"]].put(value)
+
+    def _take_data(self, frame: Frame) -> None:
+        part = self._parts[frame.number]
+        self._acknowledge(frame.subject, part, self._downloads.write(part, frame.offset, frame.data))
+
+    def _acknowledge(self, job: str, part: PartInfo, size: int) -> None:
+        self._say("submit_results", job=job, part=part.name, bytes=size)
+
+    def _fail(self, value: dict[str, Any]) -> None:
+        error = TolvaError.from_dict({"code": value["code"], "message": value["message"], "data": value["data"]})
+        answers = self._answers.get(value.get("request", 0))
+        if answers is not None:
+            answers.put(error)
+        else:
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """Let everybody who waits on this connection know that it is over."""
+        self._cause = error
+        with self._acknowledged:
+            self._ended = True
+            self._acknowledged.notify_all()
+        self._over.put(error)
+        for answers in list(self._answers.values()):
+            answers.put(error)
+
+    def _reason(self) -> Exception:
+        return self._cause
+
+
+def _lost(closed: ConnectionClosed) -> Exception:
+    close = closed.rcvd
+    if close is not None and close.code == _UNAUTHORIZED:
+        return NotAllowedError(close.reason)
+    return LostError(close.reason or f"closed with code {close.code}" if close else "it broke off")
