@@ -47,7 +47,7 @@ def test_the_example_works_as_it_stands(
         for number in range(3):
             yield {"beneficiary": beneficiary, "claim": number}
 
-    example = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    example = re.search(r"```python\n(from concurrent.*?)```", DOCS.read_text(), re.DOTALL)
     assert example is not None
     batches = [range(start, min(start + 10, 86)) for start in range(1, 86, 10)]
     monkeypatch.chdir(tmp_path)

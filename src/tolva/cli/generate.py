@@ -11,11 +11,6 @@ import typer
 app = typer.Typer(help="Make data to try things with.", no_args_is_help=True)
 
 
-@app.callback()
-def _root() -> None:
-    """Keep ``coffee`` a subcommand while it is the only one."""
-
-
 @app.command()
 def coffee(
     folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
@@ -35,3 +30,19 @@ def coffee(
         f"in {made.files} files, {made.bytes / 2**20:,.0f} MB",
         file=sys.stderr,
     )
+
+
+@app.command()
+def claims(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
+    rows: Annotated[int, typer.Option(min=1, help="How many beneficiaries.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Other seeds make other data; the same makes the same.")] = 0,
+) -> None:
+    """Make beneficiaries, and a job document that exports their claims.
+
+    Example: tolva generate claims claims --rows 85
+    """
+    from tolva.export.example import generate  # noqa: PLC0415 - keeps --help quick
+
+    generate(folder, rows=rows, seed=seed)
+    print(f"{folder}: {rows:,} beneficiaries; run: tolva run {folder}/claims.yaml --data {folder}", file=sys.stderr)
