@@ -11,8 +11,11 @@ from tolva.formats.stored import Stored
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import Chunk, File, NewFile, StoredTable, TableObject
 from tolva.plan import Column
+from tolva.storage import Storage
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 NAME = "table_object"
@@ -38,6 +41,13 @@ def cut(file: File, chunk_bytes: int) -> Iterator[Chunk]:  # noqa: ARG001 - an o
 
 def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None) -> pa.Table:
     """See ``Format.read``. A column that came into the table later is NULL in its older objects."""
+    return rows_and_positions(file, chunk, types, wanted, stored)[0]
+
+
+def rows_and_positions(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Return what ``read`` does, and the position of each row in the object."""
     import numpy as np  # noqa: PLC0415 - the feeder cuts, and needs none of these
     import pyarrow as pa  # noqa: PLC0415 - likewise
     import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
@@ -57,12 +67,18 @@ def read(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[st
         for name in wanted
     ]
     rows = pa.table(columns, names=list(wanted)) if wanted else pa.table([pa.nulls(count)], names=[""])
+    positions = np.arange(count)
     if file.layout["dropped"] is not None:
-        (positions,) = stored.storage.get(file.layout["dropped"])
-        kept = np.ones(count, dtype=bool)
-        kept[np.frombuffer(positions, dtype=np.int64)] = False
-        rows = rows.filter(pa.array(kept))
-    return rows.select(list(wanted))
+        positions = np.delete(positions, dropped_positions(stored.storage, file.layout["dropped"]))
+        rows = rows.take(pa.array(positions))
+    return rows.select(list(wanted)), positions
+
+
+def dropped_positions(storage: Storage, key: str) -> npt.NDArray[np.int64]:
+    """Return the positions of an object's dropped rows, which are stored under ``key``."""
+    import numpy as np  # noqa: PLC0415 - see above
+
+    return np.frombuffer(storage.get(key)[0], dtype=np.int64)
 
 
 def _file(table: str, each: TableObject) -> NewFile:
@@ -72,5 +88,5 @@ def _file(table: str, each: TableObject) -> NewFile:
         location=each.key,
         bytes=each.bytes,
         fingerprint=each.key,
-        layout={"format": NAME, "dropped": each.dropped},
+        layout={"format": NAME, "dropped": each.dropped, "bounds": each.bounds},
     )

@@ -8,5 +8,8 @@ KERNELS = {
     SQL_KERNEL: "tolva.work.sql:run",
     "export.fetch": "tolva.export.fetch:run",
     "export.compose": "tolva.export.compose:run",
+    "ingest.load": "tolva.ingest.chunks:load",
+    "ingest.old_keys": "tolva.ingest.chunks:old_keys",
+    "ingest.settle": "tolva.ingest.settling:settle",
 }
 """Where each kernel is, as ``module:function``; loaded by children alone, with their first such task."""

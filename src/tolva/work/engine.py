@@ -73,6 +73,11 @@ class Engine:
         with self._given(stage, plan, relations) as session, blamed(stage, stage.result.query):
             yield from session.stream(stage.result.sql)
 
+    def answers(self, stage: Stage, tables: Mapping[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
+        """Return the rows of SELECTs over these tables, for a stage whose kernel asks by itself. Raises likewise."""
+        with self._lent(tables) as session, blamed(stage, stage.name):
+            return [session.answer(sql) for sql in sqls]
+
     def schema(self, columns: Sequence[Column]) -> pa.Schema:
         """Return how DuckDB writes these columns in Arrow."""
         listed = ", ".join(f"CAST(NULL AS {c.type}) AS {_quoted(c.name)}" for c in columns)
@@ -85,6 +90,12 @@ class Engine:
         columns = {i.relation: plan.output(i.output).columns for i in stage.inputs}
         names = [*columns, *([stage.table] if stage.table else [])]
         tables = {name: self._whole(relations.get(name, ()), columns.get(name, ())) for name in names}
+        with self._lent(tables) as session:
+            yield session
+
+    @contextmanager
+    def _lent(self, tables: Mapping[str, pa.Table]) -> Iterator[_Session]:
+        """Lend a session that has these tables."""
         # The same relations mean a session whose statements are prepared already: that is most of a small task's time.
         key = tuple((name, table.schema) for name, table in tables.items())
         session = self._sessions.pop(key, None) or _Session(self._connection.cursor())

@@ -19,14 +19,10 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TableSpec(Strict):
-    """Where a table's records are and what they look like; what isn't said is found out from the files.
-
-    ``stored`` names a stored table instead.
-    """
+class FileSpec(Strict):
+    """Where records are and how their files are written; what isn't said is found out from the files."""
 
     files: list[str] = Field(default_factory=list)
-    columns: dict[str, str] = Field(default_factory=dict)
     format: Literal["delimited"] | None = None
     compression: Literal["none", "gzip", "zstd"] | None = None
     encoding: Literal["utf-8", "latin-1", "utf-16", "utf-16-le", "utf-16-be"] | None = None
@@ -36,13 +32,6 @@ class TableSpec(Strict):
     escape: str | None = None
     comment: str | None = None
     header: bool | None = None
-    stored: str | None = None
-
-    @model_validator(mode="after")
-    def _stored_alone(self) -> Self:
-        if self.stored is not None and self != TableSpec.model_construct(stored=self.stored):
-            raise ValueError("a stored table has its columns already: write nothing beside stored")
-        return self
 
     @field_validator("files", mode="before")
     @classmethod
@@ -55,6 +44,22 @@ class TableSpec(Strict):
         if value is not None and (len(value.encode()) != 1 or value in "\r\n"):
             raise ValueError("must be one ASCII character, and not a line end")
         return value
+
+
+class TableSpec(FileSpec):
+    """A table of the job: its files, and what is said of its columns; the rest is found out.
+
+    ``stored`` names a stored table instead.
+    """
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    stored: str | None = None
+
+    @model_validator(mode="after")
+    def _stored_alone(self) -> Self:
+        if self.stored is not None and self != TableSpec.model_construct(stored=self.stored):
+            raise ValueError("a stored table has its columns already: write nothing beside stored")
+        return self
 
 
 class OutputSpec(Strict):
@@ -76,7 +81,7 @@ class JobDocument(Strict):
 
     def server_files(self) -> list[str]:
         """Return every pattern that names files where the job runs, wherever in the document it is."""
-        return [pattern for spec in _table_specs(self) for pattern in spec.files]
+        return [pattern for spec in _file_specs(self) for pattern in spec.files]
 
     @abstractmethod
     def brief(self, base: Path) -> Brief:
@@ -90,18 +95,18 @@ def check_table_name(name: str) -> str:
     return name
 
 
-def _table_specs(value: object) -> Iterator[TableSpec]:
-    if isinstance(value, TableSpec):
+def _file_specs(value: object) -> Iterator[FileSpec]:
+    if isinstance(value, FileSpec):
         yield value
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from _table_specs(getattr(value, name))
+            yield from _file_specs(getattr(value, name))
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _table_specs(each)
+            yield from _file_specs(each)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _table_specs(each)
+            yield from _file_specs(each)
 
 
 def distinct_names(value: dict[str, Any]) -> dict[str, Any]:

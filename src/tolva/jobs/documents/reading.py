@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from tolva.errors import DocumentError
 from tolva.jobs.documents.common import JobDocument
 from tolva.jobs.documents.export import ExportDocument
+from tolva.jobs.documents.ingest import IngestDocument
 from tolva.jobs.documents.query import QueryDocument
 
-KINDS: dict[str, type[JobDocument]] = {"export": ExportDocument, "query": QueryDocument}
+KINDS: dict[str, type[JobDocument]] = {"export": ExportDocument, "ingest": IngestDocument, "query": QueryDocument}
 """The model of each kind of job."""
 
 
@@ -103,9 +104,9 @@ def _refuse(error: ValidationError, source: str, model: type[JobDocument]) -> No
 def _known_keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """Return the keys of the model that is found at ``place`` below ``model``."""
     for step in place:
-        field = model.model_fields.get(str(step))
+        field = next((f for name, f in model.model_fields.items() if str(step) in (name, f.alias)), None)
         model = next(iter(_models(field.annotation)), model) if field else model
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

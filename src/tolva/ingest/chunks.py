@@ -1,0 +1,253 @@
+"""The kernels that read: a chunk of the input, and an object of the table that is to be changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tolva import formats
+from tolva.errors import EngineError
+from tolva.formats.arrow import arrow_type
+from tolva.formats.files import opened
+from tolva.formats.reject import REJECTS as REJECT_COLUMNS
+from tolva.formats.reject import Sorted
+from tolva.formats.table_object import rows_and_positions
+from tolva.ingest import outputs
+from tolva.ingest.content import Sums
+from tolva.ingest.outputs import ChunkInfo
+from tolva.ingest.statements import BAD, FIELDS, MISSHAPEN, with_file
+from tolva.model import Chunk, Done, File
+from tolva.work import partials
+from tolva.work.kernel import Errand
+from tolva.work.partials import Left
+
+Rows = npt.NDArray[np.int64]
+
+_DUPLICATE = "duplicate"
+_BOUNDED = (pa.types.is_integer, pa.types.is_date, pa.types.is_decimal, pa.types.is_timestamp)
+
+
+def load(errand: Errand) -> Done:
+    """Sort out a chunk, store its good records, and leave every reason of the bad ones; see ``Kernel``.
+
+    A chunk that is done again has an input of records that are refused besides. Without any it is left as it is.
+    """
+    claim = errand.claim
+    file, chunk, stored = errand.chunk()
+    refused = _refused(errand, file, chunk)
+    if errand.stage.inputs and not refused.num_rows:
+        return Done(claim.task_id, claim.attempt)
+    types = {column.name: column.type for column in errand.plan.tables[file.table]}
+    found = formats.sort_out(file, chunk, types, errand.stage.columns, stored)
+    whole = _Chunk(errand, file, chunk, found, refused)
+    # All of it first: it stores an object on the way, and storage writes one at a time.
+    partial = partials.write(errand.storage, f"{errand.prefix}/partial", list(whole.left()))
+    records, size = (0, 0) if errand.stage.inputs else (found.records, chunk.length)
+    return Done(claim.task_id, claim.attempt, partial, records_read=records, bytes_read=size)
+
+
+def _refused(errand: Errand, file: File, chunk: Chunk) -> pa.Table:
+    """Return the losers of this chunk: ``__row`` and ``__set``, in order."""
+    for given in errand.stage.inputs:
+        for table in errand.read(given):
+            mine = table.filter(pc.and_(pc.equal(table["__file"], file.id), pc.equal(table["__chunk"], chunk.offset)))
+            if mine.num_rows:
+                return mine.sort_by([("__row", "ascending"), ("__set", "ascending")])
+    return pa.table({"__row": pa.array([], pa.int64()), "__set": pa.array([], pa.int32())})
+
+
+class _Chunk:
+    """What is made of one chunk."""
+
+    def __init__(self, errand: Errand, file: File, chunk: Chunk, found: Sorted, refused: pa.Table) -> None:
+        self._errand = errand
+        self._file = file
+        self._chunk = chunk
+        self._found = found
+        self._refused = refused
+        self._settings = errand.stage.settings
+        self._prefix = outputs.AGAIN if errand.stage.inputs else ""
+
+    def left(self) -> Iterator[Left]:
+        """Yield what the task leaves; the object of good records is stored on the way."""
+        found = self._found
+        fields = found.rows.rename_columns([f"__f{i}" for i in range(found.rows.num_columns)])
+        (values,) = self._ask({FIELDS: fields}, [self._settings["values"]])
+        bad = values[BAD].to_numpy().astype(bool)
+        values = values.drop_columns([BAD])
+        lost = self._refused["__row"].to_numpy()
+        good = ~bad
+        good[lost] = False
+        reasons, raws = self._reasons(fields, np.flatnonzero(bad))
+        rejected = len(raws)
+        kept = values.filter(pa.array(good))
+        if kept.num_rows + rejected != found.records:
+            raise EngineError(
+                f"{self._file.name}: of {found.records} records of the chunk at byte {self._chunk.offset} "
+                f"{kept.num_rows} are good and {rejected} bad. Please report this; nothing was stored.",
+                file=self._file.name,
+            )
+        if not self._prefix:
+            yield from self._keys(values, good)
+        yield from self._lines(reasons, raws)
+        info = self._info(kept, rejected, reasons)
+        yield Left(f"{self._prefix}{outputs.INFO}", 0, pa.Table.from_pylist([asdict(info)], _info_schema()))
+
+    def _ask(self, tables: dict[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
+        return self._errand.engine.answers(self._errand.stage, tables, sqls)
+
+    def _reasons(self, fields: pa.Table, bad: Rows) -> tuple[pa.Table, pa.Array]:
+        """Return the reasons, as lines with their column and code, and the raw bytes of each bad record once."""
+        found = self._found
+        places = found.places(bad)
+        twins = self._twins()
+        misshapen = pa.concat_tables([found.rejects, twins]) if twins.num_rows else found.rejects
+        raws = pa.concat_tables([t.select(["offset", "raw"]) for t in (places, misshapen)])
+        if not raws.num_rows:
+            return pa.table({"column": pa.array([], pa.string()), "code": pa.array([], pa.string())}), pa.array([])
+        tables = {
+            FIELDS: fields.take(pa.array(bad))
+            .append_column("__line", places["line"])
+            .append_column("__offset", places["offset"])
+            .append_column("__raw", _as_text(places["raw"])),
+            MISSHAPEN: misshapen.set_column(misshapen.schema.get_field_index("raw"), "raw", _as_text(misshapen["raw"])),
+        }
+        (reasons,) = self._ask(tables, [with_file(self._settings["reasons"], self._file.name)])
+        _, first = np.unique(raws["offset"].to_numpy(), return_index=True)
+        return reasons, raws["raw"].take(pa.array(first))
+
+    def _twins(self) -> pa.Table:
+        """Return the reasons of records that are equal to an earlier one in columns that must be unique."""
+        lost = self._refused
+        if not lost.num_rows:
+            return REJECT_COLUMNS.empty_table()
+        sets = self._settings["unique"]
+        names = [", ".join(sets[n]) for n in lost["__set"].to_pylist()]
+        places = self._found.places(lost["__row"].to_numpy())
+        return pa.table(
+            {
+                "line": places["line"],
+                "offset": places["offset"],
+                "column": pa.array(names, pa.string()),
+                "code": pa.array([_DUPLICATE] * len(names), pa.string()),
+                "message": pa.array([f"comes after a record of the same {name}" for name in names], pa.string()),
+                "raw": places["raw"],
+            },
+            REJECT_COLUMNS,
+        )
+
+    def _keys(self, values: pa.Table, good: npt.NDArray[np.bool_]) -> Iterator[Left]:
+        keys = tuple(out for out in self._errand.stage.outputs if out.name.startswith(outputs.KEYS))
+        if not keys:
+            return
+        rows = np.flatnonzero(good)
+        given = values.take(pa.array(rows))
+        where = (np.full(len(rows), self._file.id), np.full(len(rows), self._chunk.offset), rows)
+        for column, numbers in zip(outputs.WHERE, where, strict=True):
+            given = given.append_column(column.name, pa.array(numbers, pa.int64()))
+        stage = replace(self._errand.stage, outputs=keys)
+        yield from self._errand.engine.outputs(stage, self._errand.plan, {self._file.table: [given]})
+
+    def _lines(self, reasons: pa.Table, raws: pa.Array) -> Iterator[Left]:
+        if not len(raws):
+            return
+        for form in self._settings["reports"]:
+            yield Left(f"{self._prefix}{form}", 0, pa.table({outputs.LINE: reasons[form]}))
+        ended = pc.binary_join_element_wise(raws.cast(pa.binary()), pa.scalar(b"\n"), pa.scalar(b""))
+        yield Left(f"{self._prefix}{outputs.REJECTS}", 0, pa.table({outputs.LINE: ended}))
+
+    def _info(self, kept: pa.Table, rejected: int, reasons: pa.Table) -> ChunkInfo:
+        sums = Sums() if self._prefix else self._sums()
+        key, size = self._store(kept) if kept.num_rows else (None, 0)
+        counted = reasons.group_by(["column", "code"]).aggregate([([], "count_all")]).to_pylist()
+        return ChunkInfo(
+            file=self._file.id,
+            name=self._file.name,
+            offset=self._chunk.offset,
+            length=sums.length,
+            crc=sums.crc,
+            adler=sums.adler,
+            read=self._found.records,
+            stored=kept.num_rows,
+            rejected=rejected,
+            counts=json.dumps([[each["column"], each["code"], each["count_all"]] for each in counted]),
+            key=key,
+            bytes=size,
+            bounds=json.dumps(_bounds(kept)),
+        )
+
+    def _sums(self) -> Sums:
+        chunk = self._chunk
+        if chunk.key is not None:
+            return Sums.of(self._errand.storage.get(chunk.key)[0])
+        with opened(self._file) as source:
+            source.seek(chunk.offset)
+            return Sums.of(source.read(chunk.length))
+
+    def _store(self, kept: pa.Table) -> tuple[str, int]:
+        columns = [kept[name].cast(arrow_type(kind)) for name, kind in self._settings["columns"]]
+        table = pa.table(columns, names=[name for name, _ in self._settings["columns"]])
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        key = f"{self._errand.table_prefix}/{self._errand.stage.name}.parquet"
+        return key, self._errand.storage.put(key, [memoryview(sink.getvalue()).cast("B")])
+
+
+def old_keys(errand: Errand) -> Done:
+    """Leave the keys of a stored object's rows, and where these are; see ``Kernel``."""
+    claim = errand.claim
+    file, chunk, stored = errand.chunk()
+    types = {column.name: column.type for column in errand.plan.tables[file.table]}
+    rows, positions = rows_and_positions(file, chunk, types, errand.stage.columns, stored)
+    partial = partials.write(errand.storage, f"{errand.prefix}/partial", _old_left(errand, file, rows, positions))
+    return Done(claim.task_id, claim.attempt, partial, records_read=rows.num_rows, bytes_read=chunk.length)
+
+
+def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> Iterator[Left]:
+    layout: dict[str, Any] = file.layout
+    info = {
+        "file": file.id,
+        "key": file.location,
+        "records": rows.num_rows,
+        "bytes": file.bytes,
+        "bounds": json.dumps(layout["bounds"]),
+        "dropped": layout["dropped"],
+    }
+    schema = pa.schema([(c.name, pa.int64() if c.type == "BIGINT" else pa.string()) for c in outputs.OBJECT_INFO])
+    yield Left(outputs.OLD_INFO, 0, pa.Table.from_pylist([info], schema))
+    keys = tuple(out for out in errand.stage.outputs if out.sql)
+    if keys:
+        given = rows.append_column("__object", pa.array(np.full(len(positions), file.id), pa.int64()))
+        given = given.append_column("__position", pa.array(positions, pa.int64()))
+        yield from errand.engine.outputs(replace(errand.stage, outputs=keys), errand.plan, {file.table: [given]})
+
+
+def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return bytes as text for a report; what isn't UTF-8 shows as the replacement character."""
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.chunked_array([pa.array([b.decode(errors="replace") for b in raw.to_pylist()], pa.string())])
+
+
+def _bounds(table: pa.Table) -> dict[str, list[str]]:
+    """Return the least and the greatest value of the columns where that is cheap to know."""
+    bounds = {}
+    for name in table.column_names:
+        if any(test(table.schema.field(name).type) for test in _BOUNDED):
+            both = pc.min_max(table[name]).as_py()
+            if both["min"] is not None:
+                bounds[name] = [str(both["min"]), str(both["max"])]
+    return bounds
+
+
+def _info_schema() -> pa.Schema:
+    return pa.schema([(c.name, pa.int64() if c.type == "BIGINT" else pa.string()) for c in outputs.CHUNK_INFO])
