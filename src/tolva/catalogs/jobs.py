@@ -157,7 +157,7 @@ def retry_dead(tx: Tx, job_id: str, task_id: int | None) -> None:
         raise StateError(f"Job {job_id} is {found.status}; only a failed job can be retried.", job=job_id)
     if found.files_deleted_at is not None:
         raise ExpiredError(f"The files of job {job_id} were deleted when its time was over. Submit it again.")
-    if not tx.connection.execute(_UNFINISHED, {"job_id": job_id}).first():
+    if found.input_ended and not tx.connection.execute(_UNFINISHED, {"job_id": job_id}).first():
         raise StateError(f"Job {job_id} failed with all its tasks done; there is none to retry. Submit it again.")
     of_job = task.c.stage_id.in_(select(stage.c.id).where(stage.c.job_id == job_id))
     dead = and_(of_job, task.c.state == TaskState.DEAD)

@@ -69,11 +69,16 @@ async def take(body: _Body, receiver: Receiver, *, keep: bool) -> Upload:
             await run_in_threadpool(receiver.write, block)
         return await run_in_threadpool(receiver.end)
     except ClientDisconnect:
-        await run_in_threadpool(receiver.save if keep else receiver.abandon)
+        await run_in_threadpool(_keep, receiver, body.rest()) if keep else await run_in_threadpool(receiver.abandon)
         raise
     except TolvaError:
         await run_in_threadpool(receiver.abandon)
         raise
+
+
+def _keep(receiver: Receiver, rest: bytes) -> None:
+    receiver.write(rest)
+    receiver.save()
 
 
 async def _skip(body: _Body, upload: Upload) -> hashlib._Hash:
@@ -111,6 +116,10 @@ class _Body:
         taken = bytes(self._held[:most])
         del self._held[:most]
         return taken
+
+    def rest(self) -> bytes:
+        """Return what arrived and was not read."""
+        return bytes(self._held)
 
 
 def _declared_sha256(header: str | None) -> str | None:

@@ -10,11 +10,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tolva.errors import LimitError, NotAllowedError, TolvaError
 
@@ -85,6 +86,10 @@ def install(app: FastAPI) -> None:
         errors = [{"where": ".".join(map(str, each["loc"])), "detail": each["msg"]} for each in error.errors()]
         told = "; ".join(f"{each['where']}: {each['detail']}" for each in errors)
         return answer(422, "request", f"The request has wrong values: {told}", {"errors": errors})
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # to nobody
 
     @app.exception_handler(Exception)
     async def unforeseen(_request: Request, error: Exception) -> ProblemResponse:

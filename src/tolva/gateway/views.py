@@ -99,6 +99,7 @@ class ManifestView(BaseModel):
 
     job: str
     status: JobStatus
+    error: ErrorView | None
     output: list[PartView]
     columns: dict[str, list[ColumnView]]
 
@@ -174,6 +175,7 @@ def manifest_view(job: Job, parts: list[Part]) -> ManifestView:
     return ManifestView(
         job=job.id,
         status=job.status,
+        error=_error(job.error),
         output=[part_view(job.id, part) for part in parts],
         columns={} if job.plan is None else _columns(Plan.from_json(job.plan)),
     )

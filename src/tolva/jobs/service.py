@@ -311,6 +311,14 @@ class JobService:
         """Note that results of a completed job were fetched: its time to live begins."""
         self._catalog.mark_retrieved(job_id)
 
+    def expires_at(self, job: Job) -> float | None:
+        """Return when the files of a job that is over will be deleted; None if they are, or it isn't over."""
+        if job.completed_on is None or job.files_deleted_at is not None:
+            return None
+        kept = self._settings.kept
+        last = job.completed_on + kept.final_seconds
+        return last if job.retrieved_at is None else min(last, job.retrieved_at + kept.retrieved_seconds)
+
     def _stored(self, job_id: str, client: str | None) -> Job:
         job = self.job(job_id, client)
         if job.status is JobStatus.CANCELLED:
