@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import tolva
-from tolva.cli import demo, explain, generate, keys, query, rollup, run_job, serve
+from tolva.cli import demo, explain, generate, ingest, keys, query, rollup, run_job, serve, tables
 from tolva.errors import InterruptedJobError, TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
@@ -35,9 +35,11 @@ app.command(name="run")(run_job.run)
 app.command(name="sql")(query.sql)
 app.command(name="explain")(explain.explain)
 app.command(name="serve")(serve.serve)
+app.command(name="ingest")(ingest.ingest)
 app.command(name="rollup")(rollup.rollup)
 app.add_typer(generate.app, name="generate")
 app.add_typer(keys.app, name="keys")
+app.add_typer(tables.app, name="tables")
 
 
 def _version(value: bool) -> None:

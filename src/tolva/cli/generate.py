@@ -33,6 +33,27 @@ def coffee(
 
 
 @app.command()
+def clients(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
+    rows: Annotated[int, typer.Option(min=1, help="How many clients.")] = 100_000,
+    dirty: Annotated[float, typer.Option(min=0, max=1, help="The part of them that is dirty.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Other seeds make other data; the same makes the same.")] = 0,
+) -> None:
+    """Make a daily client file with the dirt that comes with it, and a job document that loads it.
+
+    Example: tolva generate clients clients --rows 100000 --dirty 0.2
+    """
+    from tolva.clients.generate import generate  # noqa: PLC0415 - keeps --help quick
+
+    made = generate(folder, rows=rows, dirty=dirty, seed=seed)
+    print(
+        f"{folder}: {made.rows:,} clients, {made.dirty:,} of them dirty, {made.bytes / 2**20:,.0f} MB; "
+        f"run: tolva ingest --document {folder}/clients.yaml",
+        file=sys.stderr,
+    )
+
+
+@app.command()
 def claims(
     folder: Annotated[Path, typer.Argument(help="Folder for the files.", metavar="DIR")],
     rows: Annotated[int, typer.Option(min=1, help="How many beneficiaries.")] = 20_000,
