@@ -1,8 +1,6 @@
-"""Hints between the threads of one process.
+"""Hints between the threads of one process, fair to clients and jobs.
 
-Later stages go first (finish, reduce, scan), so that jobs already far on end and free their files. Within a role hints
-are first in, first out: they don't say whose job they are of, so fairness between clients is the catalog's, which
-admits jobs. A hint that is queued already isn't queued twice, however often the reconciler publishes it.
+A hint that is queued already isn't queued twice, however often the reconciler publishes it.
 """
 
 from __future__ import annotations
@@ -13,10 +11,9 @@ import time
 from collections.abc import Collection, Iterable
 
 from tolva.dispatch import Handler
+from tolva.dispatchers.fair_queue import FairQueue
 from tolva.model import Hint
 from tolva.plan import Role
-
-_FIRST_TO_LAST = (Role.FINISH, Role.REDUCE, Role.SCAN)
 
 _MAX_BATCH_HINTS = 64
 _MIN_PAUSE_SECONDS = 0.05
@@ -30,7 +27,7 @@ class LocalDispatcher:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._queues: dict[Role, dict[int, Hint]] = {role: {} for role in _FIRST_TO_LAST}
+        self._queue = FairQueue()
         self._put_off: list[tuple[float, list[Hint]]] = []
         self._errors: dict[int, int] = {}
         self._paused: set[Role] = set()
@@ -45,7 +42,7 @@ class LocalDispatcher:
 
     def subscribe(self, roles: Collection[Role], handler: Handler, *, slots: int, batch_bytes: int) -> None:
         """Call ``handler`` in up to ``slots`` threads at once with hints of these roles, until drained."""
-        wanted = [role for role in _FIRST_TO_LAST if role in roles]
+        wanted = frozenset(roles)
 
         def serve() -> None:
             while batch := self._take(wanted, slots, batch_bytes):
@@ -78,14 +75,13 @@ class LocalDispatcher:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _take(self, roles: list[Role], slots: int, batch_bytes: int) -> list[Hint]:
+    def _take(self, roles: frozenset[Role], slots: int, batch_bytes: int) -> list[Hint]:
         """Wait for hints; an empty list says that there will be no more."""
         with self._changed:
             while not self._draining:
                 due_seconds = self._requeue_due()
-                for role in roles:
-                    if self._queues[role] and role not in self._paused:
-                        return _batch(self._queues[role], slots, batch_bytes)
+                if batch := self._queue.take(roles - self._paused, batch_bytes, _MAX_BATCH_HINTS, share=slots):
+                    return batch
                 self._changed.wait(due_seconds)
             return []
 
@@ -100,7 +96,7 @@ class LocalDispatcher:
 
     def _enqueue(self, hints: Iterable[Hint]) -> None:
         for hint in hints:
-            self._queues[hint.role].setdefault(hint.task_id, hint)
+            self._queue.put(hint)
 
     def _deliver(self, handler: Handler, batch: list[Hint]) -> None:
         try:
@@ -121,18 +117,3 @@ class LocalDispatcher:
             pause_seconds = min(_MIN_PAUSE_SECONDS * 2 ** (errors - 1), _MAX_PAUSE_SECONDS)
             self._put_off.append((time.monotonic() + pause_seconds, batch))
             self._changed.notify_all()
-
-
-def _batch(queue: dict[int, Hint], slots: int, batch_bytes: int) -> list[Hint]:
-    """Take the first hint, and those behind it while they are small and the other slots get their share."""
-    share = min(-(-len(queue) // slots), _MAX_BATCH_HINTS)
-    batch: list[Hint] = []
-    held = 0
-    for hint in queue.values():
-        held += hint.bytes
-        if batch and (held > batch_bytes or len(batch) == share):
-            break
-        batch.append(hint)
-    for hint in batch:
-        del queue[hint.task_id]
-    return batch
