@@ -61,6 +61,20 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class RowTest:
+    """A simple condition on one column: ``CAST(column AS type) comparison value``.
+
+    ``comparison`` is ``=``, ``<``, ``<=``, ``>``, ``>=``, ``IN``, ``IS NULL`` or ``IS NOT NULL``; the ``values`` are
+    constants as SQL text. The cast never turns the order of two values round.
+    """
+
+    column: str
+    comparison: str
+    values: tuple[str, ...]
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What every task of a stage leaves under ``name``: the rows of ``sql`` over the task's relations.
 
@@ -68,6 +82,8 @@ class Output:
     has a schema. A partitioned output's SELECT ends with ``PARTITION_COLUMN``. An output of ``lines`` has the one
     column ``LINE_COLUMN``. ``query`` is the first query that asked for it. ``notes`` say for people what was decided
     and why (pushed filters, exchange keys, broadcast).
+
+    ``tests`` are a hint: no row of the stage's table that fails one of them has any part in the output.
     """
 
     name: str
@@ -77,6 +93,7 @@ class Output:
     lines: bool = False
     query: str = ""
     notes: tuple[str, ...] = ()
+    tests: tuple[RowTest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +242,8 @@ def _stage(value: dict[str, Any]) -> Stage:
 
 
 def _output(value: dict[str, Any]) -> Output:
-    return Output(**{**value, "columns": _columns(value["columns"]), "notes": tuple(value["notes"])})
+    tests = tuple(RowTest(**{**test, "values": tuple(test["values"])}) for test in value["tests"])
+    return Output(**{**value, "columns": _columns(value["columns"]), "notes": tuple(value["notes"]), "tests": tests})
 
 
 def _result(value: dict[str, Any]) -> Result:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tolva.formats.choice import format_of
+from tolva.formats.choice import PARQUET, format_of
 from tolva.formats.files import find_files, unstored
 from tolva.formats.format import Format
 from tolva.formats.intake import Intake, Piece
@@ -17,7 +17,7 @@ from tolva.formats.intake import pieces_of as _pieces_of
 from tolva.formats.stored import Held, Stored
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import Chunk, File
-from tolva.plan import Column
+from tolva.plan import Column, RowTest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ __all__ = [
     "chunks_of",
     "intake",
     "must_be_decoded",
+    "narrow",
     "pieces_of",
     "read",
     "resolve",
@@ -99,6 +100,29 @@ def read(
 ) -> pa.Table:
     """Read a chunk to Arrow; see ``Format.read``."""
     return _format_of(file).read(file, chunk, types, wanted, stored)
+
+
+def narrow(
+    file: File,
+    chunk: Chunk,
+    types: Mapping[str, str],
+    tests: Sequence[Sequence[RowTest]],
+    stored: Stored | Held | None = None,
+) -> Chunk:
+    """Return the chunk without what no reader wants, as far as its file's own notes tell.
+
+    Args:
+        file: the file.
+        chunk: the whole chunk.
+        types: the types of the table's columns.
+        tests: for each reader of the chunk what the rows it wants pass; a reader without tests wants all.
+        stored: the object that holds the chunk's bytes, as for ``read``.
+    """
+    if file.layout["format"] != PARQUET or not tests or not all(tests):
+        return chunk
+    from tolva.formats.parquet.statistics import matching_groups  # noqa: PLC0415 - most chunks are of other formats
+
+    return matching_groups(file, chunk, types, tests, stored)
 
 
 def sort_out(

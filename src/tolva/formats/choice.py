@@ -9,8 +9,9 @@ from tolva.errors import DocumentError, InputError
 from tolva.formats.table import TableSpec
 
 DELIMITED = "delimited"
+PARQUET = "parquet"
 
-FORMATS = (DELIMITED,)
+FORMATS = (DELIMITED, PARQUET)
 """The formats there are, by the names of their packages."""
 
 _ENDINGS = {
@@ -21,10 +22,10 @@ _ENDINGS = {
     ".dat": DELIMITED,
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
-    ".parquet": "parquet",
+    ".parquet": PARQUET,
 }
 _PACKED = (".gz", ".zst")
-_MAGIC = {b"PAR1": "parquet", b"{": "ndjson"}
+_MAGIC = {b"PAR1": PARQUET, b"{": "ndjson"}
 
 
 def format_of(spec: TableSpec, files: Sequence[tuple[str, Path | None]]) -> str:

@@ -33,7 +33,9 @@ def answer(prepared: Prepared, query: str, *, memory_bytes: int) -> Iterator[mem
 
 
 def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
-    needed = {column for stage in plan.stages if stage.table == table.name for column in stage.columns}
+    scans = [stage for stage in plan.stages if stage.table == table.name]
+    needed = {column for stage in scans for column in stage.columns}
+    tests = [output.tests for stage in scans for output in stage.outputs]
     types = {column.name: column.type for column in table.columns}
     wanted = [name for name in types if name in needed]
     for file in map(formats.unstored, table.files):
@@ -42,4 +44,4 @@ def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
                 yield formats.read(file, piece.chunk, types, wanted, Held(piece.data))
         else:
             for chunk in formats.chunks_of(file, file.bytes):
-                yield formats.read(file, chunk, types, wanted)
+                yield formats.read(file, formats.narrow(file, chunk, types, tests), types, wanted)

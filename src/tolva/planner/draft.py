@@ -254,7 +254,7 @@ class Draft:
         if known is not None:
             return known
         name = instead or self._names.new(f"{self.query}_rows")
-        output = Output(name, sql, columns, partitioned, lines, self.query, branch.notes)
+        output = Output(name, sql, columns, partitioned, lines, self.query, branch.notes, branch.tests)
         stage.outputs[output.name] = output
         self._writers[output.name] = key
         return output

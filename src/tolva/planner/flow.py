@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from tolva.plan import Column, Input, Reads
+from tolva.plan import Column, Input, Reads, RowTest
 from tolva.planner.algebra import Cast, Constant, Expr, Ref, UnsupportedError, map_refs, refs
 from tolva.planner.quoting import quoted
+from tolva.planner.row_tests import row_tests
 from tolva.planner.sql import conjunction, expression, readable
 from tolva.planner.sql_types import survives
 from tolva.planner.statistics import ROW_BYTES
@@ -50,7 +51,8 @@ class Branch:
     """``SELECT outputs FROM source WHERE where`` in every task of ``site``.
 
     ``outputs`` gives each symbol as an expression over the source's columns. ``reads`` are the columns of the site's
-    table that ``source`` uses inside; with ``bare`` the source is the table itself.
+    table that ``source`` uses inside; with ``bare`` the source is the table itself. Rows of the table that fail one of
+    the ``tests`` have no part in the answer.
     """
 
     site: Site
@@ -60,6 +62,7 @@ class Branch:
     reads: frozenset[str] = frozenset()
     bare: bool = False
     notes: tuple[str, ...] = ()
+    tests: tuple[RowTest, ...] = ()
 
     @property
     def table_columns(self) -> frozenset[str]:
@@ -113,7 +116,8 @@ class Branch:
         """Return the branch of those rows for which all predicates, over its outputs, are true."""
         where = tuple(self.over(p) for p in predicates)
         note = f"where {' and '.join(readable(p) for p in where)}" if where else ""
-        return replace(self, where=(*self.where, *where)).noting(note)
+        tests = row_tests(where) if self.bare else ()
+        return replace(self, where=(*self.where, *where), tests=(*self.tests, *tests)).noting(note)
 
     def prune(self, names: frozenset[str]) -> Branch:
         """Return the branch with only these outputs."""

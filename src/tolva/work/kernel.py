@@ -61,6 +61,8 @@ class Errand:
         """Return the columns of a scan task's chunk that the stage needs."""
         file, chunk, stored = self.chunk()
         types = {column.name: column.type for column in self.plan.tables[file.table]}
+        tests = [output.tests for output in self.stage.outputs]
+        chunk = formats.narrow(file, chunk, types, tests, stored)
         return formats.read(file, chunk, types, self.stage.columns, stored)
 
 
