@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ class Server:
                 self._port = int(self.url.rpartition(":")[2])
                 break
         assert self.url, "".join(said)
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def kill(self) -> None:
         """End it without warning."""
@@ -58,9 +60,8 @@ class Server:
     def _gone(self) -> None:
         assert self.process is not None
         assert self.process.stderr is not None
-        self.process.stderr.read()
-        self.process.stderr.close()
         self.process.wait(60)
+        self.process.stderr.close()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 
 from tolva.client.downloads import Downloads
 from tolva.client.views import JobInfo, PartInfo
-from tolva.errors import NotAllowedError, TolvaError, UnreachableError
+from tolva.errors import NotAllowedError, StateError, TolvaError, UnreachableError
 from tolva.protocol import MAX_DATA_BYTES, PATH, PING_SECONDS, SILENCE_SECONDS, SUBPROTOCOL, WINDOW_BYTES, Frame
 from tolva.states import JobStatus
 
@@ -117,19 +117,29 @@ class _Connection:
             job: str = answer["job"]["id"]
             self._ask("follow", job=job, results=self._downloads.have())
             if not JobInfo.from_json(answer["job"]).status.final:
-                for table, paths in self._work.files.items():
-                    for path in paths:
-                        self._upload(job, table, path)
-                self._ask("start_job", job=job)
-            outcome = self._over.get()
-            if isinstance(outcome, Exception):
-                raise outcome
-            outcome.check()
-            return outcome
+                # A job that failed over what it has takes no more files; why it failed is what should be heard.
+                with suppress(StateError):
+                    self._send_files(job)
+            return self._outcome()
         finally:
             self._ended = True
             self._socket.close()
             reader.join()
+
+    def _outcome(self) -> JobInfo:
+        """Wait for the job's end; raise what made it fail."""
+        outcome = self._over.get()
+        self._over.put(outcome)
+        if isinstance(outcome, Exception):
+            raise outcome
+        outcome.check()
+        return outcome
+
+    def _send_files(self, job: str) -> None:
+        for table, paths in self._work.files.items():
+            for path in paths:
+                self._upload(job, table, path)
+        self._ask("start_job", job=job)
 
     def _upload(self, job: str, table: str, path: Path) -> None:
         size = path.stat().st_size

@@ -1,0 +1,221 @@
+"""Sessions against a real server: the answer is right, whatever happens to connections and to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from cutting_proxy import cutting
+from sales import DOCUMENT, Sales, check_answers
+from served import Server, served
+from starlette.websockets import WebSocketState
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tolva.client import Client, JobInfo
+from tolva.client.session import Work, run_session
+from tolva.errors import NotAllowedError, QueryError
+from tolva.gateway.session.wire import Ended, Wire
+from tolva.protocol import PATH, SUBPROTOCOL
+from tolva.states import JobStatus
+
+SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
+
+
+def quiet(_: JobInfo) -> None:
+    pass
+
+
+def work(sales: Sales, output: Path) -> Work:
+    return Work(DOCUMENT, sales.files, output)
+
+
+def said(server: Server, *, origin: str | None = None) -> ClientConnection:
+    return connect(
+        server.url.replace("http", "ws") + PATH,
+        subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+        origin=origin,  # type: ignore[arg-type]
+        proxy=None,
+    )
+
+
+def test_files_go_up_and_answers_come_down(server: Server, sales: Sales, tmp_path: Path) -> None:
+    seen: list[JobInfo] = []
+    info = run_session(server.url, None, work(sales, tmp_path), seen.append)
+    assert info.status is JobStatus.COMPLETED
+    assert info.records_done == 60_000
+    assert [each.status for each in seen][-1] is JobStatus.COMPLETED
+    check_answers(tmp_path, sales)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_connections_that_break_off_lose_and_repeat_nothing(server: Server, sales: Sales, tmp_path: Path) -> None:
+    print(f"TOLVA_SEED={SEED}")
+    chance = random.Random(SEED)
+    with cutting(server.url, chance, cuts=12, most_bytes=1_500_000) as proxy:
+        info = run_session(proxy.url, None, work(sales, tmp_path), quiet)
+        cuts = 12 - proxy.left
+    assert cuts > 2
+    assert info.records_done == 60_000
+    check_answers(tmp_path, sales)
+
+
+def test_a_killed_server_goes_on_where_it_was(sales: Sales, tmp_path: Path) -> None:
+    with served(tmp_path / "state") as server:
+        kills = iter([True, True])
+
+        def kill_and_restart() -> None:
+            server.kill()
+            server.start()
+
+        restarts: list[threading.Thread] = []
+
+        def on_progress(info: JobInfo) -> None:
+            if info.bytes_total and not info.status.final and next(kills, False):
+                restarts.append(threading.Thread(target=kill_and_restart))
+                restarts[-1].start()
+
+        info = run_session(server.url, None, work(sales, tmp_path / "out"), on_progress)
+        for thread in restarts:
+            thread.join()
+        assert restarts
+        assert info.records_done == 60_000
+        check_answers(tmp_path / "out", sales)
+
+
+def test_many_clients_at_once(server: Server, sales: Sales, tmp_path: Path) -> None:
+    def one(number: int) -> None:
+        run_session(server.url, None, work(sales, tmp_path / str(number)), quiet)
+        check_answers(tmp_path / str(number), sales)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(4)))
+
+
+def test_results_that_were_taken_count_as_retrieved(server: Server, sales: Sales, tmp_path: Path) -> None:
+    info = run_session(server.url, None, work(sales, tmp_path), quiet)
+    with Client(server.url) as client:
+        shown = client._http.call("GET", f"/api/v1/jobs/{info.id}").json()
+    assert shown["retrieved_at"] is not None
+
+
+def test_a_refused_query_is_told_as_it_is(server: Server, sales: Sales, tmp_path: Path) -> None:
+    document = DOCUMENT | {"queries": {"q": "SELECT shoop FROM sales"}}
+    with pytest.raises(QueryError, match="shop"):
+        run_session(server.url, None, Work(document, sales.files, tmp_path), quiet)
+
+
+def test_a_foreign_page_is_turned_away(server: Server) -> None:
+    with pytest.raises(InvalidStatus):
+        said(server, origin="http://elsewhere.example")
+    with said(server, origin=server.url) as socket:
+        socket.send('{"type": "begin_connection"}')
+        assert json.loads(socket.recv())["type"] == "connection"
+
+
+def test_who_speaks_another_protocol_is_turned_away(server: Server) -> None:
+    with pytest.raises(InvalidStatus):
+        connect(server.url.replace("http", "ws") + PATH, proxy=None)
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ("nonsense", "not of the session protocol"),
+        ('{"type": "upload"}', "job"),
+        ('{"type": "start_job", "request": 1, "job": "nobodys"}', "nobodys"),
+        ('{"type": "end_upload", "request": 1, "upload": "none"}', "say upload first"),
+        ('{"type": "begin_connection"}', "has begun already"),
+        ('{"type": "submit_job", "request": 1, "document": {"kind": "qery"}}', "did you mean 'query'"),
+        ('{"type": "follow", "request": 1, "job": "nobodys"}', "nobodys"),
+        (b"0123456789abcdef" + bytes(12) + b"data", "say upload first"),
+    ],
+)
+def test_a_wrong_message_is_answered_and_the_session_goes_on(
+    server: Server, message: str | bytes, complaint: str
+) -> None:
+    with said(server) as socket:
+        socket.send('{"type": "begin_connection"}')
+        socket.recv()
+        socket.send(message)
+        answer = json.loads(socket.recv())
+        assert answer["type"] == "error"
+        assert complaint in answer["message"]
+        socket.send('{"type": "ping"}')
+        assert json.loads(socket.recv()) == {"type": "pong"}
+
+
+@pytest.mark.parametrize("message", ['{"type": "ping"}', b"short", b"x" * 2**20])
+def test_what_breaks_the_rules_ends_the_connection(server: Server, message: str | bytes) -> None:
+    with said(server) as socket:
+        if not message.startswith(b"{" if isinstance(message, bytes) else "{"):
+            socket.send('{"type": "begin_connection"}')
+            socket.recv()
+        socket.send(message)
+        with pytest.raises(ConnectionClosed):
+            socket.recv()
+
+
+def test_a_session_has_one_connection(server: Server) -> None:
+    begin = json.dumps({"type": "begin_connection", "session": "the-same-one"})
+    with said(server) as first, said(server) as second:
+        for socket in (first, second):
+            socket.send(begin)
+            assert json.loads(socket.recv())["session"] == "the-same-one"
+        with pytest.raises(ConnectionClosed, match="another connection"):
+            first.recv()
+        second.send('{"type": "ping"}')
+        assert json.loads(second.recv()) == {"type": "pong"}
+
+
+def keys(state: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "tolva", "keys", *words, "--state", str(state)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_keys_keep_clients_apart(sales: Sales, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    alice, bob = (keys(state, "add", client).strip() for client in ("alice", "bob"))
+    with served(state, "--require-keys") as server:
+        info = run_session(server.url, alice, work(sales, tmp_path / "out"), quiet)
+        check_answers(tmp_path / "out", sales)
+        with pytest.raises(NotAllowedError):
+            run_session(server.url, "tolva_0_wrong", work(sales, tmp_path / "none"), quiet)
+        with said(server) as socket:
+            socket.send(json.dumps({"type": "begin_connection", "key": bob}))
+            assert json.loads(socket.recv())["client"] == "bob"
+            for message in (
+                {"type": "follow", "request": 1, "job": info.id},
+                {"type": "start_job", "request": 1, "job": info.id},
+                {"type": "cancel_job", "request": 1, "job": info.id},
+                {"type": "upload", "request": 1, "job": info.id, "table": "sales", "name": "x"},
+            ):
+                socket.send(json.dumps(message))
+                assert json.loads(socket.recv())["code"] == "not_found"
+            keys(state, "revoke", bob.split("_")[1])
+            socket.send(json.dumps({"type": "start_job", "request": 1, "job": info.id}))
+            with pytest.raises(ConnectionClosed, match="revoked"):
+                socket.recv()
+
+
+class FakeSocket:
+    """A peer that takes everything and says nothing."""
+
+    application_state = WebSocketState.CONNECTED
+
+    async def receive(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_silent_peer_is_dropped() -> None:
+    wire = Wire(FakeSocket(), silence_seconds=0.01)  # type: ignore[arg-type]
+    with pytest.raises(Ended, match="nothing was heard"):
+        asyncio.run(wire.receive())
