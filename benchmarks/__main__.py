@@ -6,14 +6,14 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import bench_rollup, four_questions, small_things
+from benchmarks import bench_export, bench_rollup, four_questions, small_things
 from benchmarks.measure import machine
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="questions, memory, small, rollup; default: all")
+    parser.add_argument("names", nargs="*", help="questions, memory, small, rollup, export, export_memory; default: all")
     parser.add_argument("--transactions", type=int, default=4_000_000)
     parser.add_argument("--memory-transactions", type=int, default=14_623_691)
     parser.add_argument("--rounds", type=int, default=5)
@@ -30,6 +30,8 @@ def main() -> None:
             "memory": ("Memory", lambda: four_questions.memory(work, transactions=asked.memory_transactions)),
             "small": ("Small things", lambda: small_things.speed(rounds=asked.rounds)),
             "rollup": ("Roll-up", lambda: bench_rollup.measure(work / "rollup", 2 * 2**30, 1000, asked.rounds)),
+            "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
+            "export_memory": ("Memory of an export", lambda: bench_export.memory(work)),
         }
         print(f"{machine()}; warm cache, median of {asked.rounds}\n")
         for name in asked.names or sections:

@@ -8,6 +8,9 @@ from typing import Any
 
 from tolva.errors import RecordError
 
+# Made once: json.dumps would make one for every record.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 Record = Mapping[str, Any] | str | bytes
 
 
@@ -34,4 +37,4 @@ def encode(record: Record) -> bytes:
 
 
 def _to_json(record: Mapping[str, Any]) -> str:
-    return json.dumps(dict(record), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(dict(record))

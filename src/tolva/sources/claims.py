@@ -58,7 +58,8 @@ class Claims:
         """See ``Source.fetch``."""
         for key in keys:
             self._pace()
-            time.sleep(self._settings.latency_ms / 1000)
+            if self._settings.latency_ms:
+                time.sleep(self._settings.latency_ms / 1000)
             yield self._answer(key)
 
     def _answer(self, key: str) -> Answer:
