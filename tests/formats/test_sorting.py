@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from kit import sorted_chunks
+import os
+from collections.abc import Iterator
+from functools import cache
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kit import REFUSED, Judge, sorted_chunks
+from reference import parse
+
+from tolva.formats.delimited.dialect import Dialect
 from tolva.formats.reject import Reject
 
 TYPES = {"a": "INTEGER", "b": "VARCHAR", "c": "DATE"}
@@ -57,3 +65,91 @@ def test_records_are_counted_when_no_column_is_wanted() -> None:
     (chunk,) = sorted_chunks(DIRTY, TYPES, wanted=[])
     assert (chunk.sorted.records, chunk.sorted.rows.num_rows, chunk.sorted.rows.num_columns) == (8, 5, 0)
     assert {reject.code for reject in chunk.rejects} == {"field_count", "text_after_quote"}
+
+
+DIALECTS = [
+    Dialect(),
+    Dialect("|", None),
+    Dialect(";", "'", "\\"),
+    Dialect("\t", '"', comment="#"),
+    Dialect(",", None, comment="#"),
+    Dialect(",", '"', "\\", "#"),
+]
+TOKENS = [
+    ",",
+    "|",
+    ";",
+    "\t",
+    "\n",
+    "\r\n",
+    "\r",
+    '"',
+    "'",
+    '""',
+    '",',
+    ',"',
+    '"\n',
+    "\\",
+    "#",
+    "\n#",
+    " ",
+    "1",
+    "x,2\n",
+    "é",
+]
+AWKWARD = st.lists(
+    st.sampled_from([token.encode() for token in TOKENS] + [b"\xff", b"\0", "\ufeff".encode()]), max_size=30
+)
+judge = Judge()
+
+
+@settings(deadline=None, max_examples=int(os.environ.get("TOLVA_EXAMPLES", "300")))
+@given(
+    data=AWKWARD.map(b"".join) | st.binary(max_size=40),
+    dialect=st.sampled_from(DIALECTS),
+    width=st.integers(1, 3),
+    chunk_bytes=st.integers(1, 60),
+)
+def test_any_bytes_are_sorted_as_an_independent_parser_sorts_them(
+    data: bytes, dialect: Dialect, width: int, chunk_bytes: int
+) -> None:
+    types = {"a": "VARCHAR", "b": "INTEGER", "c": "VARCHAR"}
+    types = {name: types[name] for name in list(types)[:width]}
+    chunks = list(sorted_chunks(data, types, dialect=dialect, chunk_bytes=chunk_bytes))
+    good, bad = [], []
+    for record in parse(data, dialect, width):
+        reasons = record.faults or [*reasons_of(record.fields[:width])]
+        bad += [(*record.place, reason) for reason in reasons]
+        if not reasons:
+            good.append((record.place, [value.decode() or None for value in record.fields[:width]]))
+    assert [place for chunk in chunks for place in chunk.places] == [place for place, _ in good]
+    assert [(r.line, r.offset, r.raw, r.code) for chunk in chunks for r in chunk.rejects] == bad
+    rows = [row for chunk in chunks for row in judge.rows(chunk.sorted.rows)]
+    assert rows == [tuple(judged(values)) for _, values in good]
+    rejected = {place[:3] for place in bad}
+    assert sum(chunk.sorted.records for chunk in chunks) == len(rows) + len(rejected)
+
+
+def reasons_of(fields: list[bytes]) -> Iterator[str]:
+    broken = [not is_utf8(value) for value in fields]
+    yield from ["encoding"] * sum(broken)
+    if len(fields) > 1 and not broken[1] and integer(fields[1].decode() or None) == REFUSED:
+        yield "type"
+
+
+def is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def judged(values: list[str | None]) -> list[str | None]:
+    return [integer(value) if i == 1 else value for i, value in enumerate(values)]
+
+
+@cache
+def integer(text: str | None) -> str | None:
+    plain = text.rstrip(" \t") or text if text else text
+    return judge.cast([plain], "INTEGER")[0]

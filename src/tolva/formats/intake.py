@@ -187,6 +187,7 @@ class TextIntake(Intake):
         learned = self._learned
         return {
             "resume_at": self._received if self._resumable else 0,
+            "tail_bytes": len(self.tail()),
             "decoding": self._decoding.to_json() if self._decoder else None,
             "file": asdict(learned.file) if learned else None,
             "columns": [asdict(column) for column in learned.columns] if learned else None,
@@ -205,6 +206,7 @@ class TextIntake(Intake):
         return self._decoding.compression == "none"
 
     def _restore(self, state: Json) -> None:
+        self._received = state["resume_at"] - state["tail_bytes"]
         if state["decoding"] is None:
             return
         self._decoding = Decoding(**state["decoding"])

@@ -61,8 +61,14 @@ class Bounds:
         return both.take(pa.array(2 * numbers))
 
 
+def without_comments(text: Text) -> memoryview:
+    """Return the bytes of a text's records alone."""
+    bounds = bounds_of(text)
+    return bounds.joined(np.arange(len(bounds)))
+
+
 def bounds_of(text: Text) -> Bounds:
-    """Find every record of a chunk, well formed or not."""
+    """Find every record of a chunk, well formed or not. Comments are none; nor are empty lines in most tables."""
     data = _bytes(text.data)
     line_ends = np.flatnonzero(data == _LF) + 1
     ends = _record_ends(text) if text.traits.get("quoted") else line_ends
@@ -74,9 +80,9 @@ def bounds_of(text: Text) -> Bounds:
         stops[-1] += 1
     if text.traits.get("returns"):
         stops = stops - ((stops > starts) & (data[stops - 1] == _CR))
-    if len(text.header) == 1:
-        return Bounds(text, line_ends, starts, ends, stops)
-    kept = stops > starts
+    kept = np.ones(len(starts), np.bool_) if len(text.header) == 1 else stops > starts
+    if text.traits.get("comments"):
+        kept &= data[starts] != ord(text.dialect.comment or "\0")
     if kept.all():
         return Bounds(text, line_ends, starts, ends, stops)
     return Bounds(text, line_ends, starts[kept], ends[kept], stops[kept])

@@ -16,10 +16,13 @@ _SLICE_BYTES = 256 * 1024
 def count_clean(text: Text) -> int | None:
     """Return the number of records, or None when that takes a parser.
 
-    Safe is text without quotes, CR or empty lines that holds as many delimiters as its lines must have together.
+    Safe is text without quotes, comments, CR or empty lines that holds as many delimiters as its lines must have
+    together.
     """
     data, traits = text.data, text.traits
-    if traits.get("quoted") or traits.get("returns") or bytes(data[:1]) == b"\n" or has_pair(data, b"\n", b"\n"):
+    if any(traits.get(trait) for trait in ("quoted", "comments", "returns")):
+        return None
+    if bytes(data[:1]) == b"\n" or has_pair(data, b"\n", b"\n"):
         return None
     lines = _count(data, b"\n") + (bytes(data[-1:]) != b"\n" and len(data) > 0)
     return lines if _count(data, text.dialect.delimiter.encode()) == lines * (len(text.header) - 1) else None

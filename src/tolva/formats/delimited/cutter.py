@@ -33,8 +33,8 @@ class Cutter:
     than that, at its end. So the same stream gives the same chunks whatever the blocks it comes in.
 
     A chunk's traits say what it may hold: ``quoted`` (a quote), ``multiline`` (a line end in a quoted field),
-    ``escaped`` (an escape character in a quoted field), ``odd`` (quotes that only the exact parser understands) and
-    ``returns`` (a CR).
+    ``escaped`` (an escape character in a quoted field), ``odd`` (quotes that only the exact parser understands),
+    ``returns`` (a CR) and ``comments`` (the character that begins them).
 
     Args:
         dialect: how the stream is written.
@@ -47,6 +47,7 @@ class Cutter:
         self, dialect: Dialect, chunk_bytes: int, *, start: int = 0, max_record_bytes: int = MAX_RECORD_BYTES
     ) -> None:
         self._quote = ord(dialect.quote) if dialect.quote else None
+        self._comment = ord(dialect.comment) if dialect.comment else None
         self._scanner = QuoteScanner(dialect)
         self._chunk_bytes = chunk_bytes
         self._max_record_bytes = max_record_bytes
@@ -68,6 +69,8 @@ class Cutter:
             notes = self._scanner.take_notes()
             if block.find(_CR, start, end) >= 0:
                 notes |= Note.RETURNS
+            if self._has_comments(block, start, end):
+                notes |= Note.COMMENTS
             chunks += self._cut(ends, base, notes)
             self._refuse_endless_record()
         return chunks
@@ -83,10 +86,14 @@ class Cutter:
     def _record_ends(self, block: bytes | bytearray, start: int, end: int) -> _Ends:
         if self._quote is None:
             return _LineEnds(block, start, end)
-        if self._scanner.plain and block.find(self._quote, start, end) < 0:
+        plain = self._scanner.plain and block.find(self._quote, start, end) < 0
+        if plain and not self._has_comments(block, start, end):
             self._scanner.skip(block, start, end)
             return _LineEnds(block, start, end)
         return _ListedEnds(self._scanner.record_ends(block, start, end))
+
+    def _has_comments(self, block: bytes | bytearray, start: int, end: int) -> bool:
+        return self._comment is not None and block.find(self._comment, start, end) >= 0
 
     def _cut(self, ends: _Ends, base: int, notes: Note) -> Iterator[Chunk]:
         """Cut at each target not after ``_seen``.
@@ -174,6 +181,7 @@ def _traits(notes: Note) -> dict[str, bool]:
         "escaped": Note.ESCAPED in notes,
         "odd": odd,
         "returns": Note.RETURNS in notes,
+        "comments": Note.COMMENTS in notes,
     }
     return {name: True for name, on in flags.items() if on}
 

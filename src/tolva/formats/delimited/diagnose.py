@@ -39,6 +39,8 @@ def records(
 ) -> Iterator[Record]:
     """Parse whole records.
 
+    Comments are passed over.
+
     Args:
         data: the text of whole records; after a missing last line end as well.
         dialect: how it is written.
@@ -48,11 +50,15 @@ def records(
     """
     delimiter = dialect.delimiter.encode()
     quote = dialect.quote.encode() if dialect.quote else None
+    comment = dialect.comment.encode() if dialect.comment else None
     at = 0
     while at < len(data):
         end = data.find(_LF, at) + 1 or len(data)
         raw = bytes(data[at:end])
         text = raw.removesuffix(_LF).removesuffix(_CR)
+        if comment and raw.startswith(comment):
+            line, at = line + 1, end
+            continue
         if (quote and quote in text) or _CR in text:
             record = _Parser(data, dialect, at).record(offset, line)
             end = at + len(record.raw)

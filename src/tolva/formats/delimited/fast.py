@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from tolva.formats.arrow import arrow_type
+from tolva.formats.delimited.bounds import without_comments
 from tolva.formats.delimited.counting import has_lone_return, has_pair
 from tolva.formats.delimited.decimals import by_float, from_floats
 from tolva.formats.delimited.diagnose import records
@@ -138,6 +139,8 @@ def _read_csv(text: Text, types: Mapping[str, pa.DataType], block_bytes: int, mi
     # To pyarrow a lone CR ends a record; here it is text or a fault.
     if traits.get("odd") or (traits.get("returns") and has_lone_return(data)):
         raise pa.ArrowInvalid("odd quotes or line ends")
+    if traits.get("comments"):
+        data = without_comments(text)
     if bytes(data[: len(_BOM)]) == _BOM:
         data = memoryview(_BOM + bytes(data))  # pyarrow takes one away; here it is text
     # An empty field too many at the end is forgiven: it is read, to be sure that it is empty, and dropped.

@@ -27,6 +27,7 @@ class _State(Enum):
     ESCAPED = auto()  # after an escape character inside a quoted field
     CLOSED = auto()  # after a quote inside a quoted field
     TRAILED = auto()  # after a closing quote and spaces
+    COMMENT = auto()  # in a line that is a comment
 
 
 class Note(Flag):
@@ -38,6 +39,7 @@ class Note(Flag):
     ESCAPED = auto()  # a quoted field holds an escape character
     BARE_ESCAPE = auto()  # an escape character stands outside of quoted fields
     RETURNS = auto()  # a CR stands somewhere
+    COMMENTS = auto()  # the character that begins comments stands somewhere
 
 
 NOTHING = Note(0)
@@ -52,7 +54,9 @@ class QuoteScanner:
         self._quote = ord(dialect.quote or "\0")
         self._delimiter = ord(dialect.delimiter)
         self._escape = ord(dialect.escape) if dialect.escape else None
+        self._comment = dialect.comment.encode() if dialect.comment else None
         self._state = _State.START
+        self._at_record_start = True
         self._notes = NOTHING
 
     def take_notes(self) -> Note:
@@ -71,18 +75,39 @@ class QuoteScanner:
         return self._state in (_State.START, _State.SPACED, _State.BARE)
 
     def skip(self, block: bytes | bytearray, start: int, end: int) -> None:
-        """Go past ``block[start:end]``, which holds no quote; allowed while ``plain``."""
+        """Go past ``block[start:end]``, which holds no quote and no comment; allowed while ``plain``."""
         if start < end:
             if self._escape is not None and block.find(self._escape, start, end) >= 0:
                 self._notes |= Note.BARE_ESCAPE
             self._state = self._after_bare(block, start, end)
+            self._at_record_start = block[end - 1] == _LF
 
     def record_ends(self, block: bytes | bytearray, start: int, end: int) -> Sequence[int]:
         """Return the ascending positions in ``block`` just after each record that ends in ``block[start:end]``."""
         self._notes |= Note.QUOTED
         ends: list[int] = []
-        self._scan(block, start, end, ends)
+        if self._comment is None:
+            self._scan(block, start, end, ends)
+        else:
+            self._scan_commented(block, start, end, ends, self._comment)
         return ends
+
+    def _scan_commented(self, block: bytes | bytearray, start: int, end: int, ends: list[int], comment: bytes) -> None:
+        """Scan what is between comments, where quotes mean nothing. A comment ends as a record does."""
+        at = start
+        while at < end:
+            if self._state is _State.COMMENT or (self._at_record_start and block.startswith(comment, at)):
+                line_end = block.find(_LF, at, end)
+                self._state = _State.COMMENT if line_end < 0 else _State.START
+                at = line_end + 1 or end
+                ends += [at] if line_end >= 0 else []
+            else:
+                # A line that begins like a comment is none in a quoted field: then the scan finds no record end there.
+                line_end = block.find(b"\n" + comment, at, end)
+                stop = line_end + 1 or end
+                self._scan(block, at, stop, ends)
+                at = stop
+            self._at_record_start = bool(ends) and ends[-1] == at
 
     def _scan(self, block: bytes | bytearray, start: int, end: int, ends: list[int]) -> None:
         """Scan by whole arrays where that works, and exactly only around the quotes for which it doesn't."""

@@ -1,0 +1,114 @@
+"""A file taken in as a stream gives the same chunks whatever its blocks, also when another process goes on with it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tolva import formats
+from tolva.errors import InputError
+from tolva.formats import Held, Intake, Piece
+from tolva.jobs.prepare import Spec
+from tolva.model import File
+from tolva.plan import Column
+
+RECORDS = 700
+LONG = "x" * 200
+TEXT = "id,name\n" + "".join(f'{i},"näme\n{LONG}"\n' if i % 3 else f"{i},{LONG}\n" for i in range(RECORDS))
+ENCODED = {
+    "utf-8": TEXT.encode(),
+    "utf-8 with a mark": ("\ufeff" + TEXT).encode(),
+    "latin-1": TEXT.encode("latin-1"),
+    "utf-16": TEXT.encode("utf-16"),
+    "gzip": gzip.compress(TEXT.encode()),
+}
+CHUNK_BYTES = 10_000
+
+
+def new(kind: str, state: dict[str, object] | None = None) -> Intake:
+    spec = Spec([], encoding="latin-1" if kind == "latin-1" else None)
+    return formats.intake("t", spec, "data.csv", chunk_bytes=CHUNK_BYTES, state=state)
+
+
+def rows(intake: Intake, pieces: Sequence[Piece]) -> list[dict[str, object]]:
+    made = intake.file()
+    assert made is not None
+    assert intake.columns is not None
+    file = File(1, "j", made.table, made.name, "", 0, "", made.layout, made.first_byte, ended=False)
+    types = {column.name: column.type for column in intake.columns}
+    at = made.first_byte
+    found: list[dict[str, object]] = []
+    for piece in pieces:
+        assert (piece.chunk.offset, piece.chunk.length) == (at, len(piece.data))
+        at += len(piece.data)
+        found += formats.read(file, piece.chunk, types, list(types), Held(piece.data)).to_pylist()
+    return found
+
+
+EXPECTED = [{"id": i, "name": f"näme\n{LONG}" if i % 3 else LONG} for i in range(RECORDS)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(list(ENCODED)), st.lists(st.floats(0, 1), max_size=8))
+def test_any_blocks_give_the_rows(kind: str, cuts: list[float]) -> None:
+    data = ENCODED[kind]
+    intake = new(kind)
+    edges = [0, *sorted(int(cut * len(data)) for cut in cuts), len(data)]
+    pieces = [piece for a, b in pairwise(edges) for piece in intake.feed(data[a:b])] + intake.end()
+    assert rows(intake, pieces) == EXPECTED
+    assert intake.columns == (Column("id", "BIGINT"), Column("name", "VARCHAR"))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(list(ENCODED)), st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_another_process_goes_on(kind: str, cuts: list[float]) -> None:
+    data = ENCODED[kind]
+    intake, pieces = new(kind), []
+    at = 0
+    for cut in sorted(int(cut * len(data)) for cut in cuts):
+        pieces += intake.feed(data[at:cut])
+        state, tail = json.loads(json.dumps(intake.state())), intake.tail()
+        intake, at = new(kind, state), state["resume_at"]
+        assert at in (0, cut)
+        pieces += intake.feed(tail) if tail else []
+    pieces += intake.feed(data[at:]) + intake.end()
+    assert rows(intake, pieces) == EXPECTED
+
+
+def test_lines_are_counted_over_all_chunks() -> None:
+    intake = new("utf-8")
+    pieces = intake.feed(ENCODED["utf-8"]) + intake.end()
+    data = ENCODED["utf-8"]
+    assert len(pieces) > 5
+    for piece in pieces:
+        assert piece.chunk.traits["lines_before"] == data.count(b"\n", 0, piece.chunk.offset)
+
+
+def test_a_second_file_must_have_the_same_columns() -> None:
+    columns = (Column("id", "BIGINT"), Column("name", "VARCHAR"))
+
+    def take(text: bytes) -> Intake:
+        intake = formats.intake("t", Spec([]), "b.csv", columns=columns, chunk_bytes=100)
+        intake.feed(text)
+        intake.end()
+        return intake
+
+    assert take(b"name,id\nx,1\n").columns == columns
+    assert take(b"").columns == columns
+    with pytest.raises(InputError, match=r"b.csv has columns that its table hasn't: more"):
+        take(b"id,name,more\n1,x,2\n")
+    with pytest.raises(InputError, match=r"column name is declared, but b.csv has none"):
+        take(b"id\n1\n")
+
+
+def test_a_giant_record_is_named_with_its_line() -> None:
+    intake = formats.intake("t", Spec([]), "big.csv", chunk_bytes=2**20)
+    intake.feed(b"id,name\n" + b"1,x\n" * 20_000 + b'2,"open\n')
+    with pytest.raises(InputError, match=r"^big.csv:20002: the record at byte 80008 is longer than"):
+        intake.feed(b"3,y\n" * 2**22)
