@@ -98,7 +98,7 @@ def test_a_binary_file(folder: Path, tolva: Tolva) -> None:
         ("SELECT 1; SELECT 2", ["2 statements"]),
         ("COPY t TO 'x'", ["not a SELECT but COPY", "exactly one SELECT"]),
         ("SELECT * FROM 'good.csv'", ["good.csv"]),
-        ("SELECT * FROM read_csv('good.csv')", ["read_csv() which isn't allowed"]),
+        ("SELECT * FROM read_csv('good.csv')", ["read_csv() isn't allowed", "Name the files as a table"]),
         ("", ["exactly one SELECT"]),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_binary_file(folder: Path, tolva: Tolva) -> None:
 def test_sql_that_can_t_be(tolva: Tolva, query: str, messages: list[str]) -> None:
     done = tolva("sql", query, "--table", "t=good.csv")
     assert done.returncode == 2, done.stderr
-    assert_told(done, *(message.replace("read_csv() which", "read_csv(), which") for message in messages))
+    assert_told(done, *messages)
 
 
 @pytest.mark.usefixtures("folder")

@@ -13,7 +13,7 @@ from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
 from tolva.work.children import Children
-from tolva.work.setup import TaskSetup
+from tolva.work.setup import TaskSetup, bury, bury_strangers
 
 _PRELOAD = (
     "tolva.work.task",
@@ -33,12 +33,15 @@ def task_setup(settings: Settings) -> TaskSetup:
         threads=1,
         spill=settings.state / "spill",
         kernels=KERNELS,
+        remote=False,
     )
 
 
 def new_children(settings: Settings, count: int) -> Children:
     """Return children that run tasks and prepare jobs."""
-    return Children(count, PrepareOrRun(task_setup(settings)), preload=_PRELOAD)
+    setup = task_setup(settings)
+    bury_strangers(setup.spill)
+    return Children(count, PrepareOrRun(setup), preload=_PRELOAD, bury=partial(bury, setup.spill))
 
 
 @contextmanager

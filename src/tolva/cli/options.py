@@ -39,7 +39,9 @@ State = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(envvar="TOLVA_WORKERS", min=1, help="Child processes; default: the cores.", rich_help_panel=_PANEL),
+    typer.Option(
+        envvar="TOLVA_WORKERS", min=1, help="Child processes; default: the cores there are.", rich_help_panel=_PANEL
+    ),
 ]
 ChunkSize = Annotated[
     str,
@@ -47,12 +49,21 @@ ChunkSize = Annotated[
 ]
 Memory = Annotated[
     str,
-    typer.Option(envvar="TOLVA_MEMORY", help="Memory for all engines.", rich_help_panel=_PANEL, metavar="SIZE"),
+    typer.Option(
+        envvar="TOLVA_MEMORY",
+        help="Memory for all tasks together; auto: 2 GB each, if three fifths of the memory there is suffice.",
+        rich_help_panel=_PANEL,
+        metavar="SIZE",
+    ),
 ]
 TaskSeconds = Annotated[
     float | None,
     typer.Option(
-        envvar="TOLVA_TASK_SECONDS", help="Stop a task that runs longer.", rich_help_panel=_PANEL, metavar="SECONDS"
+        envvar="TOLVA_TASK_SECONDS",
+        min=0,
+        help="Stop a task that runs longer; 0: none. Default: 60.",
+        rich_help_panel=_PANEL,
+        metavar="SECONDS",
     ),
 ]
 LeaseSeconds = Annotated[
@@ -68,8 +79,13 @@ LeaseSeconds = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 CHUNK = "32MB"
-MEMORY = "1GB"
+MEMORY = "auto"
 LEASE_SECONDS = 15.0
+
+_TASK_SECONDS = 60.0
+_TASK_BYTES = 2 * 2**30
+_SHARE = 0.6
+"""Of the memory there is; the rest is for the files that the system keeps at hand, and for others."""
 
 
 def settings(
@@ -80,8 +96,12 @@ def settings(
     task_seconds: float | None = None,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Settings:
-    """Put the options together; UsageError if the state folder can't be used."""
+    """Put the options together; UsageError if the state folder can't be used.
+
+    What wasn't said comes from what the container (else the machine) has.
+    """
     from tolva.config import Settings, default_state  # noqa: PLC0415 - keeps --help quick
+    from tolva.machine import machine  # noqa: PLC0415 - likewise
 
     folder = state or default_state()
     try:
@@ -92,11 +112,14 @@ def settings(
         ) from None
     if not os.access(folder, os.W_OK):
         raise UsageError(f"The state folder {folder} can't be written. Give another with --state or TOLVA_STATE.")
+    here = machine()
+    workers = workers or here.processors
+    share = min(_TASK_BYTES, int(here.memory_bytes * _SHARE) // workers)
     return Settings(
         state=folder.resolve(),
-        workers=workers or len(os.sched_getaffinity(0)),
+        workers=workers,
         chunk_bytes=size(chunk),
-        memory_bytes=size(memory),
+        memory_bytes=share * workers if memory == MEMORY else size(memory),
         lease_seconds=lease_seconds,
-        task_seconds=task_seconds,
+        task_seconds=_TASK_SECONDS if task_seconds is None else task_seconds or None,
     )

@@ -83,6 +83,8 @@ class Binder:
         """Return the kind of each statement in ``sql``. Refusal if it isn't SQL."""
         try:
             return [s.type.name for s in self._connection.extract_statements(sql)]
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             self.bind(sql)
             raise Refusal(_first_words(error)) from None
@@ -91,6 +93,8 @@ class Binder:
         """Return the names and types of a SELECT's columns. Refusal if it can't be bound."""
         try:
             rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
+        except duckdb.OutOfMemoryException:
+            raise
         except duckdb.Error as error:
             raise Refusal(_first_words(error)) from None
         return tuple(Column(row[0], row[1]) for row in rows)

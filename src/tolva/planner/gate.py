@@ -24,7 +24,7 @@ SQL_BYTES_MAX = 2**20
 
 _OWN_TABLES = "seq_scan"
 _NO_PLACE = 2**64 - 1
-_ENDS_MAX = 100
+_ENDS_MAX = 20
 """Each try to find a query's end parses it once more; a megabyte may hold a million semicolons."""
 
 _BY_NAME = frozenset({"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate"})

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tolva.errors import QueryError
+import duckdb
+
+from tolva.errors import OutOfMemoryError, QueryError
 from tolva.plan import Column, Format, Result
 from tolva.planner import Query
 from tolva.planner.binder import Binder, Refusal
@@ -44,6 +46,12 @@ class Asker:
             columns = binder.describe(f"SELECT * FROM ({asked.sql}\n)")
         except Refusal as refusal:
             raise query_error(name, query.sql, refusal, self._tables) from None
+        except (MemoryError, duckdb.OutOfMemoryException):
+            raise OutOfMemoryError(
+                f"Query {name!r} takes more memory to be understood than there is. Make it shorter: put lists of "
+                "values into a table and join it, and let functions work on columns rather than on constants.",
+                query=name,
+            ) from None
         except RecursionError:
             raise QueryError(
                 f"Query {name!r} nests too deeply. Take it apart with WITH, or write shorter expressions.", query=name

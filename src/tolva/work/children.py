@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from typing import Any
 
-from tolva.errors import ExecutionError, TolvaError, WorkerLostError
+from tolva.errors import EngineError, ExecutionError, OutOfMemoryError, TolvaError, WorkerLostError
+from tolva.machine import out_of_memory_kills
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,6 +31,10 @@ Call = Callable[[Any], tuple[Any, bool]]
 
 Setup = Callable[[], Call]
 """Called once in a new child; returns what answers its requests. Must be picklable."""
+
+
+class Spent(Exception):  # noqa: N818 - no error: another process can do it
+    """Raised in a child for a request that it has made itself unfit for; a new child will get it."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody wanted it
@@ -66,12 +71,22 @@ class Children:
         count: how many.
         setup: gets a new child ready.
         preload: modules that the fork server loads, so that children have them from the start.
+        bury: called with the process id of each child that has ended, to remove what it may have left behind.
     """
 
-    def __init__(self, count: int, setup: Setup, *, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        count: int,
+        setup: Setup,
+        *,
+        preload: Sequence[str] = (),
+        bury: Callable[[int], None] | None = None,
+    ) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
+        # The allocator's settings are read as Arrow is loaded, so they come first.
+        self._context.set_forkserver_preload(["tolva.work.allocator", *preload])
         self._setup = setup
+        self._bury = bury
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._all: set[_Child] = set()
@@ -90,7 +105,13 @@ class Children:
             if child is None or not child.alive:
                 child = self._start()
             cancel.bind(child)
-            return child.ask(request, deadline_seconds)
+            try:
+                return child.ask(request, deadline_seconds)
+            except Spent:
+                self._end(child)
+                child = self._start()
+                cancel.bind(child)
+                return child.ask(request, deadline_seconds)
         except WorkerLostError:
             if cancel.on or self._closed:
                 raise Cancelled from None
@@ -121,6 +142,8 @@ class Children:
             children, self._all = self._all, set()
         for child in children:
             child.kill()
+        for child in children:
+            self._end(child)
 
     def _start(self) -> _Child:
         with self._lock:
@@ -134,16 +157,23 @@ class Children:
         if child is not None and child.alive and not child.tainted:
             return child
         if child is not None:
-            child.kill()
-            with self._lock:
-                self._all.discard(child)
+            self._end(child)
         return None
+
+    def _end(self, child: _Child) -> None:
+        child.kill()
+        with self._lock:
+            self._all.discard(child)
+        child.join()
+        if self._bury is not None:
+            self._bury(child.pid)
 
 
 class _Child:
     """One process and the pipe to it."""
 
     def __init__(self, context: Any, setup: Setup) -> None:
+        self._kills = out_of_memory_kills()
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
         self._process.start()
@@ -157,6 +187,9 @@ class _Child:
 
     def kill(self) -> None:
         self._process.kill()
+
+    def join(self) -> None:
+        self._process.join()
 
     def ask(self, request: Any, deadline_seconds: float | None) -> Any:
         # Until an answer has been taken, whatever else happens leaves the pipe in an unknown state.
@@ -179,11 +212,19 @@ class _Child:
         raise answer
 
     def _lost(self) -> WorkerLostError:
+        """Return what is known of the process's death."""
         self._process.join()
-        code = self._process.exitcode
-        cause = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
-        hint = " This is what running out of memory looks like." if code == -signal.SIGKILL else ""
-        return WorkerLostError(f"The process that ran the task {cause}.{hint}", exit_code=code)
+        code = int(self._process.exitcode or 0)
+        if code >= 0:
+            return WorkerLostError(f"The process that ran the task ended with exit code {code}.", exit_code=code)
+        name = signal.Signals(-code).name
+        if code != -signal.SIGKILL:
+            why = "It crashed; where memory is short, libraries end like this too."
+        elif out_of_memory_kills() > self._kills:
+            why = "The kernel stopped it because the container's memory was used up. Give --memory less, or it more."
+        else:
+            why = "Somebody stopped it from outside."
+        return WorkerLostError(f"The process that ran the task was killed by {name}. {why}", signal=name)
 
 
 def _serve(pipe: connection.Connection, setup: Setup) -> None:
@@ -216,6 +257,12 @@ def _answer(answer: Call, request: Any) -> tuple[bool, bool, Any]:
     """Return (went well, process may be used again, answer or error)."""
     try:
         result, healthy = answer(request)
+    except Spent as spent:
+        return False, False, spent
+    except (EngineError, OutOfMemoryError) as error:
+        return False, False, error
+    except MemoryError:
+        return False, False, OutOfMemoryError("What was asked needs more memory than there is. Ask for less at once.")
     except TolvaError as error:
         return False, True, error
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it

@@ -34,10 +34,11 @@ class Engine:
         memory_bytes: what DuckDB may use before it spills; Arrow data comes on top.
         threads: how many threads a task may use.
         spill: a folder of the process's own, for what doesn't fit.
+        spill_bytes: how much it may hold; None: nine tenths of the free disk.
     """
 
-    def __init__(self, *, memory_bytes: int, threads: int, spill: Path) -> None:
-        self._connection = sealed(memory_bytes=memory_bytes, threads=threads, spill=spill)
+    def __init__(self, *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None) -> None:
+        self._connection = sealed(memory_bytes=memory_bytes, threads=threads, spill=spill, spill_bytes=spill_bytes)
         self._sessions: OrderedDict[object, _Session] = OrderedDict()
 
     def close(self) -> None:

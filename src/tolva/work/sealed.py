@@ -29,15 +29,20 @@ _SETTINGS: dict[str, Any] = {
 _LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_configuration=true")
 
 
-def sealed(*, memory_bytes: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
+def sealed(
+    *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open an instance that can open no file but the ones it spills to, and whose settings no query can change.
 
     Args:
         memory_bytes: what DuckDB may use before it spills.
         threads: how many threads it may use.
         spill: a folder of its own, for what doesn't fit.
+        spill_bytes: how much it may hold; None: nine tenths of the free disk.
     """
     settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
+    if spill_bytes is not None:
+        settings["max_temp_directory_size"] = f"{spill_bytes}B"
     connection = duckdb.connect(":memory:", config=settings)
     for setting in _LAST_SETTINGS:
         connection.execute(f"SET GLOBAL {setting}")

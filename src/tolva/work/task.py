@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 
 import pyarrow as pa
 
 from tolva.errors import EngineError, OutOfMemoryError, TolvaError
 from tolva.model import Claim, Done, Failed
-from tolva.plan import Plan
+from tolva.plan import SQL_KERNEL, Plan
 from tolva.storage import Storage
+from tolva.work.children import Spent
 from tolva.work.engine import Engine
 from tolva.work.kernel import Errand, Kernel
+from tolva.work.limits import refuse_calls
 
 Request = Sequence[tuple[bytes, Sequence[Claim]]]
 """Claims by job, each job's with its pickled plan."""
 
 
 class Tasks:
-    """Answers requests to run tasks; keeps one engine for all of them."""
+    """Answers requests to run tasks; keeps one engine for all of them.
+
+    A process that runs users' SQL closes the network to itself for good, unless ``remote`` says that the storage is
+    behind it. Tasks of other kinds may need the network: they get another process then.
+    """
 
     def __init__(
-        self, storage: Storage, kernels: Mapping[str, str], *, memory_bytes: int, threads: int, spill: Path
+        self,
+        storage: Storage,
+        kernels: Mapping[str, str],
+        engine: Engine,
+        *,
+        remote: bool,
     ) -> None:
         # Tasks run beside each other in processes; Arrow's own threads would only get in their way.
         pa.set_cpu_count(1)
@@ -35,10 +45,16 @@ class Tasks:
         self._storage = storage
         self._kernels = kernels
         self._loaded: dict[str, Kernel] = {}
-        self._engine = Engine(memory_bytes=memory_bytes, threads=threads, spill=spill)
+        self._engine = engine
+        self._remote = remote
+        self._sealed = False
 
     def __call__(self, request: Request) -> tuple[list[Done | Failed], bool]:
-        """Run the tasks one after the other; return what each came to, and whether the process may go on."""
+        """Run the tasks one after the other; return what each came to, and whether the process may go on.
+
+        Raises Spent when another process has to do it.
+        """
+        self._seal({_plan(pickled).stage(claim.stage).kernel for pickled, claims in request for claim in claims})
         outcomes: list[Done | Failed] = []
         healthy = True
         for pickled, claims in request:
@@ -48,12 +64,22 @@ class Tasks:
                     outcomes.append(self._run(plan, claim))
                 except TolvaError as error:
                     outcomes.append(Failed(claim.task_id, claim.attempt, error.to_dict(), error.retryable))
-                    healthy = healthy and not isinstance(error, EngineError)
+                    healthy = healthy and not isinstance(error, (EngineError, OutOfMemoryError))
                 except MemoryError:
                     short = OutOfMemoryError("The task ran out of memory. Give --memory more, or make --chunk smaller.")
                     outcomes.append(Failed(claim.task_id, claim.attempt, short.to_dict(), short.retryable))
                     healthy = False
         return outcomes, healthy
+
+    def _seal(self, kernels: Collection[str]) -> None:
+        if self._remote:
+            return
+        if set(kernels) != {SQL_KERNEL}:
+            if self._sealed:
+                raise Spent
+        elif not self._sealed:
+            refuse_calls(network=False)
+            self._sealed = True
 
     def _run(self, plan: Plan, claim: Claim) -> Done:
         began = time.perf_counter()
