@@ -38,11 +38,16 @@ class Server:
         else:
             raise AssertionError("".join(self.log))
         # A full pipe would stop the server.
-        threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True).start()
+        self._reader = threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        self._reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -50,18 +55,9 @@ class Server:
 
     def close(self) -> None:
         self.kill()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
 
     def client(self, key: str | None = None) -> Api:
         return Api(self.url, key)
-
-    def _read(self, stream: Any) -> None:
-        try:
-            self.log.extend(stream)
-        except ValueError:
-            return
 
 
 class Api(httpx2.Client):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import tolva
-from tolva.gateway import events, files, health, jobs, problems, results, session
+from tolva.gateway import events, files, health, jobs, problems, results, session, tus
 from tolva.gateway.access import Doors
 from tolva.jobs.service import JobService
 
-_ROUTERS = (jobs.router, files.router, results.router, events.router, health.router, session.router)
+_ROUTERS = (jobs.router, files.router, tus.router, results.router, events.router, health.router, session.router)
 
 
 def make_app(service: JobService, doors: Doors) -> FastAPI:

@@ -52,7 +52,7 @@ async def put(
     upload = await run_in_threadpool(
         service.begin_upload, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
     )
-    body = _Body(request)
+    body = Body(request)
     seen = await _skip(body, upload)
     if upload.ended:
         response.status_code = 200
@@ -62,7 +62,7 @@ async def put(
     return file_view(await take(body, receiver, keep=sha256 is None))
 
 
-async def take(body: _Body, receiver: Receiver, *, keep: bool) -> Upload:
+async def take(body: Body, receiver: Receiver, *, keep: bool) -> Upload:
     """Feed the rest of the body; when it breaks off, what arrived is kept, or forgotten if it can't be verified."""
     try:
         while block := await body.read():
@@ -81,7 +81,7 @@ def _keep(receiver: Receiver, rest: bytes) -> None:
     receiver.save()
 
 
-async def _skip(body: _Body, upload: Upload) -> hashlib._Hash:
+async def _skip(body: Body, upload: Upload) -> hashlib._Hash:
     """Pass over what was received of the file before. ConflictError if it was something else."""
     digest = hashlib.sha256()
     left = upload.received_bytes
@@ -97,7 +97,7 @@ async def _skip(body: _Body, upload: Upload) -> hashlib._Hash:
     return digest
 
 
-class _Body:
+class Body:
     """A request's body in blocks of a good size."""
 
     def __init__(self, request: Request) -> None:

@@ -24,6 +24,8 @@ _TYPE = "urn:tolva:problem:"
 _SERVER_ERRORS = 500
 _RETRY_AFTER_SECONDS = "5"
 
+_PHRASES = {each.value: each.phrase for each in http.HTTPStatus}
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,7 @@ def answer(
     status: int, code: str, detail: str, data: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
     """Return the answer for a problem."""
-    title = http.HTTPStatus(status).phrase
+    title = _PHRASES.get(status, "Bad Request")
     problem = Problem(
         type=f"{_TYPE}{code}", title=title, status=status, detail=detail, code=code, data=dict(data or {})
     )
@@ -78,7 +80,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> ProblemResponse:
-        code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("'", "")
+        code = _PHRASES[error.status_code].lower().replace(" ", "_").replace("'", "")
         return answer(error.status_code, code, str(error.detail), headers=error.headers)
 
     @app.exception_handler(RequestValidationError)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -32,6 +34,9 @@ from tolva.work.children import Children
 
 _MAX_NAME_BYTES = 255
 _ALL = 2**31 - 1
+
+_KEPT_RECEIVERS = 16
+"""Between two requests of an upload; each holds a chunk's bytes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,8 @@ class JobService:
             prepare_seconds=settings.prepare_seconds,
             on_change=self.watch.changed,
         )
+        self._lock = threading.Lock()
+        self._receivers: OrderedDict[str, Receiver] = OrderedDict()
         self._cleaner = Cleaner(backends, settings.kept, settle_seconds=settings.crew.lease_seconds)
 
     def start(self, *, alone: bool) -> None:
@@ -251,9 +258,27 @@ class JobService:
 
     def receive(self, upload: Upload, *, hold: bool = False) -> Receiver:
         """Return what takes the upload's next bytes; see ``Receiver``. Of two at once, one will get ConflictError."""
+        with self._lock:
+            kept = self._receivers.pop(upload.id, None)
+        if kept is not None and kept.upload == upload and kept.received_bytes == upload.received_bytes:
+            kept.hold = hold
+            return kept
         spec = self._spec(self._catalog.job(upload.job_id), upload.table)
         intakes = Intakes(spec, self._settings.upload_chunk_bytes)
         return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
+
+    def keep(self, receiver: Receiver) -> None:
+        """Keep a receiver that was saved, for the upload's next bytes: it needn't look at what came before again."""
+        with self._lock:
+            self._receivers.pop(receiver.upload.id, None)
+            if not receiver.upload.ended:
+                self._receivers[receiver.upload.id] = receiver
+            if len(self._receivers) > _KEPT_RECEIVERS:
+                self._receivers.popitem(last=False)
+
+    def upload_expires_at(self, upload: Upload) -> float:
+        """Return when an unfinished upload goes, unless it goes on."""
+        return upload.last_updated + self._settings.kept.abandoned_seconds
 
     def discard_upload(self, job_id: str, client: str | None, upload_id: str) -> None:
         """Forget an upload of which nothing was cut yet. StateError otherwise."""
