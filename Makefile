@@ -22,6 +22,9 @@ check: $(VENV)/ready-dev  ## lint, types, import rules
 bench: $(VENV)/ready-dev  ## measure against DuckDB and Polars, side by side
 	@$(BIN)/python -m benchmarks
 
+fuzz: $(VENV)/ready-dev  ## N generated queries against DuckDB (make fuzz N=20000)
+	@TOLVA_FUZZ=$(or $(N),20000) $(BIN)/pytest --quiet -rP tests/planner/test_fuzz.py
+
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 

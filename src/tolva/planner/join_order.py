@@ -38,10 +38,6 @@ _ONE_SIDED = frozenset({"semi", "anti"})
 
 def ordered(node: Node, estimates: Estimates) -> Node:
     """Return the same rows, from a tree whose inner joins are in the order that leaves the fewest rows on the way."""
-    if isinstance(node, Cte):
-        definition = ordered(node.definition, estimates)
-        estimates.define(node.index, definition)
-        return replace(node, definition=definition, body=ordered(node.body, estimates))
     tree = _taken_apart(node, estimates)
     if not tree.tests and len(tree.leaves) == 1:
         return tree.leaves[0]
@@ -87,6 +83,10 @@ def _taken_apart(node: Node, estimates: Estimates) -> _Tree:
 
 
 def _below(node: Node, estimates: Estimates) -> Node:
+    if isinstance(node, Cte):
+        definition = ordered(node.definition, estimates)
+        estimates.define(node.index, definition)
+        return replace(node, definition=definition, body=ordered(node.body, estimates))
     return rebuilt(node, [ordered(child, estimates) for child in children(node)])
 
 
