@@ -110,8 +110,7 @@ class Result:
     """The query whose parts a finish stage writes, in order.
 
     With ``sql`` the rows are its answer over the stage's inputs; without, the stage passes its inputs on as they are,
-    one after the other. With ``lines`` they are lines (``LINE_COLUMN``), otherwise rows of ``columns``. With
-    ``rejects`` its records say what could not be used; there are none when all went well.
+    one after the other. With ``lines`` they are lines (``LINE_COLUMN``), otherwise rows of ``columns``.
     """
 
     query: str
@@ -119,7 +118,6 @@ class Result:
     columns: tuple[Column, ...]
     sql: str | None = None
     lines: bool = False
-    rejects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,8 @@ class Stage:
 class Plan:
     """Stages in an order in which every stage comes after those it reads from; ``tables`` are all columns of each.
 
-    No part of a result is larger than ``max_part_bytes``, unless a single record is.
+    No part of a result is larger than ``max_part_bytes``, unless a single record is. The records of the queries
+    ``rejects`` are what could not be used; there are none when all went well.
     """
 
     stages: tuple[Stage, ...]
@@ -153,6 +152,7 @@ class Plan:
     queries: tuple[str, ...] = ()
     tables: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     max_part_bytes: int = DEFAULT_MAX_PART_BYTES
+    rejects: tuple[str, ...] = ()
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; KeyError when there is none."""
@@ -201,6 +201,7 @@ class Plan:
             queries=tuple(value["queries"]),
             tables={name: _columns(columns) for name, columns in value["tables"].items()},
             max_part_bytes=value["max_part_bytes"],
+            rejects=tuple(value["rejects"]),
         )
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import tolva
-from tolva.cli import demo, explain, generate, ingest, keys, query, rollup, run_job, serve, tables
+from tolva.cli import demo, explain, generate, ingest, keys, query, remote, rollup, run_job, serve, tables
 from tolva.errors import InterruptedJobError, TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
@@ -37,6 +37,8 @@ app.command(name="explain")(explain.explain)
 app.command(name="serve")(serve.serve)
 app.command(name="ingest")(ingest.ingest)
 app.command(name="rollup")(rollup.rollup)
+for command in (remote.submit, remote.status, remote.watch, remote.results, remote.cancel, remote.retry, remote.jobs):
+    app.command()(command)
 app.add_typer(generate.app, name="generate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tables.app, name="tables")

@@ -15,19 +15,19 @@ _LINE_SECONDS = 10.0
 
 
 @contextmanager
-def shown_progress(*, quiet: bool) -> Iterator[Report]:
-    """Show the progress that is reported inside the block."""
+def shown_progress(*, quiet: bool, doing: str | None = None) -> Iterator[Report]:
+    """Show the progress that is reported inside the block; ``doing`` is the word for it, else the stages tell."""
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with _bar() as report:
+        with _bar(doing) as report:
             yield report
     else:
-        yield _Lines()
+        yield _Lines(doing)
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar(doing: str | None) -> Iterator[Report]:
     from rich import progress as rich  # noqa: PLC0415 - only a terminal needs it
     from rich.console import Console  # noqa: PLC0415 - likewise
 
@@ -45,7 +45,7 @@ def _bar() -> Iterator[Report]:
         def report(progress: Progress) -> None:
             bar.update(
                 task,
-                description=phase(progress),
+                description=doing or phase(progress),
                 total=progress.bytes_total,
                 completed=progress.bytes_done,
                 records=f"{progress.records_done:,}",
@@ -57,7 +57,8 @@ def _bar() -> Iterator[Report]:
 class _Lines:
     """One line every ten seconds, for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str | None) -> None:
+        self._doing = doing
         self._started = self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
@@ -66,7 +67,7 @@ class _Lines:
             self._last = now
             rate = progress.bytes_done / (now - self._started) / 2**20
             line = (
-                f"{phase(progress)}: {progress.bytes_done / 2**20:,.0f} of {progress.bytes_total / 2**20:,.0f} MB, "
+                f"{self._doing or phase(progress)}: {progress.bytes_done / 2**20:,.0f} of {progress.bytes_total / 2**20:,.0f} MB, "
                 f"{progress.records_done:,} records, {rate:,.0f} MB/s"
             )
             print(line, file=sys.stderr, flush=True)

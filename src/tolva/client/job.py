@@ -87,6 +87,8 @@ class Job:
                 with self._http.stream(f"{self._path}/events", headers, silence_seconds=_SILENCE_SECONDS) as response:
                     for event in httpx2.EventSource(response):
                         last_id, lost_since = event.id, None
+                        if event.event == "part":
+                            continue
                         self.info = JobInfo.from_json(_json(event))
                         yield self.info
                         if self.info.status.final:
@@ -107,6 +109,15 @@ class Job:
     def parts(self) -> list[PartInfo]:
         """Return the files of the results that are there; all of them once the job is completed."""
         return self._results().parts
+
+    def rejects(self) -> int:
+        """Return how many records or keys could not be used; the results name each."""
+        return self._results().rejects
+
+    def raw(self) -> dict[str, Any]:
+        """Return everything the server says of the job."""
+        value: dict[str, Any] = self._http.call("GET", self._path).json()
+        return value
 
     def download(self, folder: str | Path, *, on_bytes: Callable[[int], None] = lambda _: None) -> list[Path]:
         """Fetch the results' files into ``folder``; each appears whole, its sha256 checked. Broken off, it goes on."""

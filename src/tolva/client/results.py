@@ -29,6 +29,7 @@ class Results:
         self._path = path
         manifest = http.call("GET", path).json()
         self.parts = [PartInfo.from_json(part) for part in manifest["output"]]
+        self.rejects: int = manifest["rejects"]
         self._columns: dict[str, list[dict[str, str]]] = manifest["columns"]
 
     def download(self, folder: Path, on_bytes: Callable[[int], None]) -> list[Path]:

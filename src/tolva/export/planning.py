@@ -44,6 +44,7 @@ def plan_export(
         queries=tuple(stage.result.query for stage in (records, errors) if stage.result),
         tables={} if column is None else {KEYS: (column,)},
         max_part_bytes=max_part_bytes,
+        rejects=tuple(stage.result.query for stage in (errors,) if stage.result),
     )
 
 
@@ -53,7 +54,7 @@ def _composing(name: str, output: str, settings: ComposeSettings) -> Stage:
         name=f"compose {output}",
         role=Role.FINISH,
         inputs=(Input(output, output, Reads.ALL),),
-        result=Result(series, Format.NDJSON, _LINES, lines=True, rejects=settings.errors),
+        result=Result(series, Format.NDJSON, _LINES, lines=True),
         kernel="export.compose",
         settings=settings.to_json(),
     )

@@ -95,13 +95,17 @@ class ColumnView(BaseModel):
 
 
 class ManifestView(BaseModel):
-    """The files of a job's results that are there; all of them once it is completed. ``columns`` by query."""
+    """The files of a job's results that are there; all of them once it is completed. ``columns`` by query.
+
+    ``rejects``: how many records or keys could not be used; the results name each.
+    """
 
     job: str
     status: JobStatus
     error: ErrorView | None
     output: list[PartView]
     columns: dict[str, list[ColumnView]]
+    rejects: int
 
 
 class FileView(BaseModel):
@@ -172,12 +176,14 @@ def detail_view(snapshot: Snapshot) -> JobDetailView:
 
 def manifest_view(job: Job, parts: list[Part]) -> ManifestView:
     """Return what the API says of a job's results."""
+    plan = None if job.plan is None else Plan.from_json(job.plan)
     return ManifestView(
         job=job.id,
         status=job.status,
         error=_error(job.error),
         output=[part_view(job.id, part) for part in parts],
-        columns={} if job.plan is None else _columns(Plan.from_json(job.plan)),
+        columns={} if plan is None else _columns(plan),
+        rejects=0 if plan is None else sum(part.records for part in parts if part.query in plan.rejects),
     )
 
 

@@ -79,7 +79,7 @@ def plan(
     tables = {asked.table: tuple(Column(name, "VARCHAR") for name in asked.fields)}
     if upsert:
         tables[old_table(asked.table)] = tuple(old_columns)
-    return Plan(tuple(stages), partitions, ("report", "rejects"), tables, max_part_bytes)
+    return Plan(tuple(stages), partitions, ("report", "rejects"), tables, max_part_bytes, rejects=("rejects",))
 
 
 def _load(asked: Request, partitions: int) -> Stage:

@@ -218,8 +218,7 @@ def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:
         for stage in plan.stages
         if stage.result is not None
     }
-    of_rejects = {stage.result.query for stage in plan.stages if stage.result is not None and stage.result.rejects}
-    rejects = sum(part["records"] for part in manifest["output"] if part["query"] in of_rejects)
+    rejects = sum(part["records"] for part in manifest["output"] if part["query"] in plan.rejects)
     return Finished(job, manifest, progress, (job.completed_on or began) - began, timings, rejects)
 
 

@@ -11,13 +11,11 @@ from tolva.gateway.access import Caller
 from tolva.gateway.session.messages import SubmitResults
 from tolva.gateway.session.wire import Wire
 from tolva.gateway.views import detail_view, part_view
+from tolva.gateway.waiting import bell, heard
 from tolva.jobs.service import JobService, Snapshot
 from tolva.model import Part
 from tolva.protocol import MAX_DATA_BYTES, WINDOW_BYTES, Frame
 from tolva.states import JobStatus
-
-_LOOK_SECONDS = 1.0
-"""News from other processes isn't heard of: look again so often."""
 
 
 class Window:
@@ -58,16 +56,9 @@ class Pusher:
 
     async def run(self) -> None:
         """Push until the job is over and all its results are sent. Errors are TolvaError or Ended."""
-        news = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def tell() -> None:
-            loop.call_soon_threadsafe(news.set)
-
         sequence = 0
-        with self._service.watching(self._job_id, tell):
+        async with bell(self._service, self._job_id) as rung:
             while True:
-                news.clear()
                 snapshot = await run_in_threadpool(self._service.snapshot, self._job_id, self._caller.scope)
                 await self._tell(snapshot)
                 if snapshot.job.status in (JobStatus.PENDING, JobStatus.WIP, JobStatus.COMPLETED):
@@ -75,11 +66,7 @@ class Pusher:
                 if snapshot.job.status.final:
                     await self._wire.say("finished", job=self._view(snapshot))
                     return
-                try:
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await news.wait()
-                except TimeoutError:
-                    continue
+                await heard(rung)
 
     async def acknowledge(self, message: SubmitResults) -> None:
         """Note what the client has for good; once that is all of a completed job, it counts as retrieved."""

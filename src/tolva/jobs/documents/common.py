@@ -83,6 +83,13 @@ class JobDocument(Strict):
         """Return every pattern that names files where the job runs, wherever in the document it is."""
         return [pattern for spec in _file_specs(self) for pattern in spec.files]
 
+    def to_send(self) -> tuple[JobDocument, dict[str, list[str]]]:
+        """Return the document for a client that sends the files itself, and what those are: patterns by table."""
+        sent = type(self).model_validate(_without_files(self.model_dump(mode="json")))
+        named = [spec.files for spec in _file_specs(self) if spec.files]
+        tables = [name for name in sent.uploads() if name not in self.uploads()]
+        return sent, dict(zip(tables, named, strict=True))
+
     @abstractmethod
     def brief(self, base: Path) -> Brief:
         """Return what preparing the job needs of the document, with its files below ``base``."""
@@ -107,6 +114,12 @@ def _file_specs(value: object) -> Iterator[FileSpec]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _file_specs(each)
+
+
+def _without_files(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_files(each) for key, each in value.items() if key != "files"}
+    return value
 
 
 def distinct_names(value: dict[str, Any]) -> dict[str, Any]:
