@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from servers.postgresql import Postgresql
 from servers.rabbitmq import Rabbitmq
@@ -30,3 +31,12 @@ def s3() -> Iterator[S3]:
     server = S3()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def sqs() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"{host}:{port}"
+    server.stop()

@@ -23,6 +23,13 @@ class Dispatcher(Protocol):
         """Put the hints on the queues of their roles. Returns when they are as safe as the queue can make them."""
         ...
 
+    def offer(self, hints: Iterable[Hint]) -> None:
+        """Publish hints of tasks that seem to be waiting, unless theirs may still be on a queue.
+
+        For the reconciler, which sees again and again what nobody took so far: offers must not pile up.
+        """
+        ...
+
     def subscribe(self, roles: Collection[Role], handler: Handler, *, slots: int, batch_bytes: int) -> None:
         """Call ``handler`` in up to ``slots`` threads at once with hints of these roles, until drained.
 

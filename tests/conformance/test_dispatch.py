@@ -6,15 +6,36 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from uuid import uuid4
 
 import pytest
 
 from tolva.dispatch import Dispatcher
+from tolva.dispatchers.celery import CeleryDispatcher
 from tolva.dispatchers.local import LocalDispatcher
 from tolva.model import Hint
 from tolva.plan import Role
 
-OPENERS: dict[str, Callable[[], Dispatcher]] = {"local": LocalDispatcher}
+
+def _open_local(_: pytest.FixtureRequest) -> Dispatcher:
+    return LocalDispatcher()
+
+
+def _open_celery(request: pytest.FixtureRequest) -> Dispatcher:
+    return CeleryDispatcher(request.getfixturevalue("rabbitmq").url, prefix=f"tolva{uuid4().hex}")
+
+
+def _open_sqs(request: pytest.FixtureRequest) -> Dispatcher:
+    host = request.getfixturevalue("sqs")
+    options = {"region": "us-east-1", "is_secure": False, "polling_interval": 0.1, "wait_time_seconds": 1}
+    return CeleryDispatcher(f"sqs://key:secret@{host}//", prefix=f"tolva{uuid4().hex}", options=options)
+
+
+OPENERS: dict[str, Callable[[pytest.FixtureRequest], Dispatcher]] = {
+    "local": _open_local,
+    "celery on rabbitmq": _open_celery,
+    "celery on sqs": _open_sqs,
+}
 """One line an adapter; every test here runs over each."""
 
 PATIENCE_SECONDS = 30.0
@@ -24,7 +45,7 @@ PATIENCE_SECONDS = 30.0
 @pytest.fixture(params=list(OPENERS))
 def dispatcher(request: pytest.FixtureRequest) -> Iterator[Dispatcher]:
     with ExitStack() as stack:
-        dispatcher = OPENERS[request.param]()
+        dispatcher = OPENERS[request.param](request)
         stack.callback(dispatcher.drain, PATIENCE_SECONDS)
         yield dispatcher
 
@@ -220,7 +241,7 @@ def test_publishing_from_many_threads_loses_nothing(dispatcher: Dispatcher) -> N
     inbox = Inbox()
     dispatcher.subscribe([Role.SCAN], inbox, slots=4, batch_bytes=100)
     threads = [
-        threading.Thread(target=lambda n=n: [dispatcher.publish(scan_hints(n * 100 + i)) for i in range(100)])
+        threading.Thread(target=lambda n=n: [dispatcher.publish(scan_hints(n * 25 + i)) for i in range(25)])
         for n in range(8)
     ]
     for thread in threads:
@@ -228,9 +249,29 @@ def test_publishing_from_many_threads_loses_nothing(dispatcher: Dispatcher) -> N
     for thread in threads:
         thread.join()
 
-    inbox.wait_for(lambda: len(inbox.ids()) >= 800)
+    inbox.wait_for(lambda: len(inbox.ids()) >= 200)
 
-    assert set(inbox.ids()) == set(range(800))
+    assert set(inbox.ids()) == set(range(200))
+
+
+def test_offered_hints_are_delivered(dispatcher: Dispatcher) -> None:
+    inbox = Inbox()
+    dispatcher.offer([*scan_hints(1), Hint(2, Role.REDUCE)])
+    dispatcher.subscribe(list(Role), inbox, slots=1, batch_bytes=0)
+
+    inbox.wait_for(lambda: set(inbox.ids()) == {1, 2})
+
+
+def test_what_is_offered_again_and_again_does_not_pile_up(dispatcher: Dispatcher) -> None:
+    inbox = Inbox()
+    for _ in range(10):
+        dispatcher.offer(scan_hints(1, 2))
+    dispatcher.subscribe([Role.SCAN], inbox, slots=1, batch_bytes=-1)
+    dispatcher.publish(scan_hints(3))
+
+    inbox.wait_for(lambda: 3 in inbox.ids())
+
+    assert sorted(inbox.ids()) == [1, 2, 3]
 
 
 # -- what only the local dispatcher promises --------------------------------------------------------------------------

@@ -40,6 +40,10 @@ class LocalDispatcher:
             self._enqueue(hints)
             self._changed.notify_all()
 
+    def offer(self, hints: Iterable[Hint]) -> None:
+        """Publish the hints; those that are queued already are not queued twice."""
+        self.publish(hints)
+
     def subscribe(self, roles: Collection[Role], handler: Handler, *, slots: int, batch_bytes: int) -> None:
         """Call ``handler`` in up to ``slots`` threads at once with hints of these roles, until drained."""
         wanted = frozenset(roles)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 
 from tolva.catalog import Catalog
 from tolva.dispatch import Dispatcher
+from tolva.model import Hint
 
 _IDLE_SECONDS = 5.0
 """The longest sleep: hints are lost without anybody noticing, so now and then all ready tasks are dispatched again."""
@@ -22,6 +24,9 @@ _MANY_HINTS = 1000
 """As many as the catalog tells of one job; once they are worked off, more may be ready."""
 
 _SOON_SECONDS = 0.5
+
+_LENIENT_SECONDS = 10.0
+"""How long leases that ended while the catalog was away are left alone: workers renew theirs every second."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class Reconciler:
         self._job_id = job_id
         self._wake = threading.Event()
         self._stopping = False
+        self._lenient_until = 0.0
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
@@ -69,12 +75,19 @@ class Reconciler:
         Tell whether there may be more that is ready.
         """
         catalog = self._catalog
-        found = [*catalog.admit(), *catalog.expire_leases(), *catalog.recheck_barriers()]
-        hints = {hint.task_id: hint for hint in [*found, *catalog.ready(job_id=self._job_id)]}
+        found = [*catalog.admit(), *self._expired(), *catalog.recheck_barriers()]
+        hints = {hint.task_id: hint for hint in found}
         self._dispatcher.publish(hints.values())
+        waiting = [hint for hint in catalog.ready(job_id=self._job_id) if hint.task_id not in hints]
+        self._dispatcher.offer(waiting)
+        hints |= {hint.task_id: hint for hint in waiting}
         if hints:
             self._on_change({hint.job_id for hint in hints.values()})
         return len(hints) >= _MANY_HINTS
+
+    def _expired(self) -> list[Hint]:
+        """Free ended leases; not right after the catalog was away, when no worker could renew its own."""
+        return self._catalog.expire_leases() if time.monotonic() >= self._lenient_until else []
 
     def _run(self) -> None:
         while not self._stopping:
@@ -88,6 +101,7 @@ class Reconciler:
                 return _SOON_SECONDS
             due = self._catalog.next_due_seconds()
         except Exception:  # noqa: BLE001 - see above
+            self._lenient_until = time.monotonic() + _LENIENT_SECONDS
             _log.warning("Reconciling failed; it is tried again in %.0f s.", _IDLE_SECONDS, exc_info=True)
             return _IDLE_SECONDS
         return _IDLE_SECONDS if due is None else min(max(due, _LEAST_SECONDS), _IDLE_SECONDS)
