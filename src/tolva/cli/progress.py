@@ -66,8 +66,9 @@ class _Lines:
         if now - self._last >= _LINE_SECONDS:
             self._last = now
             rate = progress.bytes_done / (now - self._started) / 2**20
+            doing = self._doing or phase(progress)
             line = (
-                f"{self._doing or phase(progress)}: {progress.bytes_done / 2**20:,.0f} of {progress.bytes_total / 2**20:,.0f} MB, "
+                f"{doing}: {progress.bytes_done / 2**20:,.0f} of {progress.bytes_total / 2**20:,.0f} MB, "
                 f"{progress.records_done:,} records, {rate:,.0f} MB/s"
             )
             print(line, file=sys.stderr, flush=True)

@@ -168,13 +168,11 @@ def _send(job: Job, files: dict[str, list[Path]], data: Path, *, quiet: bool) ->
     with shown_progress(quiet=quiet, doing="sending") as report:
         for table, paths in files.items():
             for path in paths:
-                done = before
-                job.upload(
-                    table,
-                    path,
-                    name=_label(path, data),
-                    on_bytes=lambda sent, done=done: report(Progress(total, done + sent, 0, ())),
-                )
+
+                def tell(sent: int, before: int = before) -> None:
+                    report(Progress(total, before + sent, 0, ()))
+
+                job.upload(table, path, name=_label(path, data), on_bytes=tell)
                 before += path.stat().st_size
 
 

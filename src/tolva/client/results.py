@@ -76,7 +76,14 @@ class Results:
         columns: Any = {column["name"]: column["type"] for column in self._columns.get(part.query, ())}
         if part.format == "csv":
             return connection.read_csv(
-                str(path), header=True, auto_detect=False, columns=columns, delimiter=",", quotechar='"', escapechar='"'
+                str(path),
+                header=True,
+                auto_detect=False,
+                columns=columns,
+                delimiter=",",
+                quotechar='"',
+                escapechar='"',
+                allow_quoted_nulls=False,
             )
         return connection.read_json(str(path), format="newline_delimited", columns=columns or None)
 

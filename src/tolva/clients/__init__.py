@@ -1,4 +1,4 @@
-"""The client-file demo: a daily file of a bank's clients with the dirt that comes with it, and the job that loads it."""
+"""The client-file demo: a bank's daily file of clients with the dirt that comes with it, and the job that loads it."""
 
 from importlib import resources
 
