@@ -42,17 +42,17 @@ def rollup(
 
     from tolva.rollup import roll_up  # noqa: PLC0415 - likewise
 
-    with _shown(quiet=quiet) as report:
-        # In a thread of its own, so that an interrupt needn't wait for the disk: it is safe to be killed anywhere.
-        thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
-        parts = thread.submit(
-            roll_up, folder, prefix=prefix, max_bytes=int(max_mb * 2**20), multiplier=multiplier, on_progress=report
-        )
-        thread.shutdown(wait=False)
-        try:
+    try:
+        with _shown(quiet=quiet) as report:
+            # In a thread of its own, so that an interrupt needn't wait for the disk: it is safe to be killed anywhere.
+            thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
+            parts = thread.submit(
+                roll_up, folder, prefix=prefix, max_bytes=int(max_mb * 2**20), multiplier=multiplier, on_progress=report
+            )
+            thread.shutdown(wait=False)
             built = parts.result()
-        except InterruptedJobError:
-            raise InterruptedJobError("Interrupted. Nothing is lost: the same command goes on from there.") from None
+    except InterruptedJobError:
+        raise InterruptedJobError("Interrupted. Nothing is lost: the same command goes on from there.") from None
     typer.echo(f"{built} {'part' if built == 1 else 'parts'} built")
 
 
