@@ -13,9 +13,7 @@ from benchmarks.measure import machine
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", help="questions, memory, small, rollup, export, export_memory; default: all"
-    )
+    parser.add_argument("names", nargs="*", help="sections to run; default: all")
     parser.add_argument("--transactions", type=int, default=4_000_000)
     parser.add_argument("--memory-transactions", type=int, default=14_623_691)
     parser.add_argument("--rounds", type=int, default=5)

@@ -190,8 +190,9 @@ class Catalog(Protocol):
         A ``Done`` is accepted exactly when the task is running that attempt and the job is wip; or when that very
         attempt is the one that was committed before (a repeated call: accepted, nothing changes). Accepted, its
         partial and parts are the task's for good; if the stage is over with it, the next stages' tasks exist, or the
-        job is completed. A ``Failed`` makes the task ready again after a pause, dead when its attempts are used up,
-        and a dead or not retryable one fails the job with its error. A refused ``Done``'s output must be thrown away.
+        job is completed. With runs that it left there may be tasks of a stage that reads runs before that. A ``Failed``
+        makes the task ready again after a pause, dead when its attempts are used up, and a dead or not retryable one
+        fails the job with its error. A refused ``Done``'s output must be thrown away.
         """
         ...
 

@@ -205,13 +205,17 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A byte range of a partial's object: the rows of one output (in one hash partition) as an Arrow stream."""
+    """A byte range of a partial's object: the rows of one output (in one hash partition) as an Arrow stream.
+
+    A ``run`` is encoded lines instead, a piece that parts are made of as it is; ``partition`` then just counts.
+    """
 
     output: str
     partition: int
     offset: int
     length: int
     records: int
+    run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ LINE_COLUMN = "__line"
 DEFAULT_MAX_PART_BYTES = 200 * 2**20
 """The size cap of a result's parts where nothing else is said."""
 
+DEFAULT_MULTIPLIER = 2.0
+"""How many caps of runs must wait for a part to be made before the end, where nothing else is said."""
+
 
 SQL_KERNEL = "sql"
 """The kernel of stages whose outputs and results are SELECTs."""
@@ -50,6 +53,7 @@ class Reads(StrEnum):
 
     PARTITION = "partition"  # only the task's own hash partitions
     ALL = "all"  # everything (broadcast, gather, finish), in the order of the tasks that wrote it
+    RUNS = "runs"  # the runs that the catalog gave to this task: pieces of one part
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ class Plan:
     """Stages in an order in which every stage comes after those it reads from; ``tables`` are all columns of each.
 
     No part of a result is larger than ``max_part_bytes``, unless a single record is. The records of the queries
-    ``rejects`` are what could not be used; there are none when all went well.
+    ``rejects`` are what could not be used; there are none when all went well. Parts are made of runs while more runs
+    come only as long as more than ``multiplier * max_part_bytes`` of them wait.
     """
 
     stages: tuple[Stage, ...]
@@ -153,6 +158,7 @@ class Plan:
     tables: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     max_part_bytes: int = DEFAULT_MAX_PART_BYTES
     rejects: tuple[str, ...] = ()
+    multiplier: float = DEFAULT_MULTIPLIER
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name; KeyError when there is none."""
@@ -202,6 +208,7 @@ class Plan:
             tables={name: _columns(columns) for name, columns in value["tables"].items()},
             max_part_bytes=value["max_part_bytes"],
             rejects=tuple(value["rejects"]),
+            multiplier=value["multiplier"],
         )
 
 

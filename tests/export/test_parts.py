@@ -44,7 +44,7 @@ def compose_all(
 ) -> tuple[Part, ...]:
     sink = GzipSink if zipped else PlainSink
     found = [
-        RunWriter(max_bytes, sink).store(storage, f"{number}/partial", [("errors", lines)])
+        RunWriter([], max_bytes, sink).store(storage, f"{number}/partial", [("errors", lines)])
         for number, lines in enumerate(tasks)
     ]
     partials: tuple[Partial, ...] = tuple(partial for partial in found if partial)
@@ -115,7 +115,7 @@ def test_memory_stays_flat() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         lines = (line(number, 100_000) for number in range(400))
-        partial = RunWriter(10 * 2**20, PlainSink).store(Watched(Path(folder)), "partial", [("records", lines)])
+        partial = RunWriter([], 10 * 2**20, PlainSink).store(Watched(Path(folder)), "partial", [("records", lines)])
     assert partial is not None
     assert partial.bytes > 40_000_000
     assert largest < 2 * 2**20

@@ -1,8 +1,9 @@
 """Stages and their barriers.
 
 A stage waits until all stages it reads from are over; then it gets its tasks. A scan that reads nothing but its table
-is open from the start and gets tasks as chunks arrive. A stage has ended when no more tasks will come, and is over
-when as many are done as were created. A job is completed when END was said and all its stages are over.
+is open from the start and gets tasks as chunks arrive; a stage that reads runs gets tasks while it waits (``rolling``).
+A stage has ended when no more tasks will come, and is over when as many are done as were created. A job is completed
+when END was said and all its stages are over.
 
 Where a stage is follows from rows alone, and whoever moves one holds the job's row: ``advance`` may be run at any
 time, and of several at once exactly one takes each step.
@@ -14,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, update
 
+from tolva.catalogs import rolling
 from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import StageState, chunk, file, job, segment, stage, task
@@ -21,7 +23,7 @@ from tolva.catalogs.tables import finish_loads
 from tolva.catalogs.transactions import AnyRow, Tx, lock_job
 from tolva.errors import StateError
 from tolva.model import Hint
-from tolva.plan import Plan, Reads, Role, Stage, coalesce
+from tolva.plan import Input, Plan, Reads, Role, Stage, coalesce
 from tolva.states import JobStatus, TaskState
 
 
@@ -45,10 +47,7 @@ def _stage_row(plan: Plan, planned: Stage, writers: dict[str, int]) -> dict[str,
         "name": planned.name,
         "role": planned.role,
         "table_name": planned.table,
-        "inputs": [
-            {"stage_id": writers[needed.output], "output": needed.output, "reads": needed.reads}
-            for needed in planned.inputs
-        ],
+        "inputs": [_input(plan, needed, writers[needed.output]) for needed in planned.inputs],
         "partitions": plan.partitions if planned.role is Role.REDUCE else 0,
         "state": StageState.WAITING,
         "created": 0,
@@ -57,6 +56,13 @@ def _stage_row(plan: Plan, planned: Stage, writers: dict[str, int]) -> dict[str,
         "records_read": 0,
         "bytes_read": 0,
     }
+
+
+def _input(plan: Plan, needed: Input, writer: int) -> dict[str, Any]:
+    resolved: dict[str, Any] = {"stage_id": writer, "output": needed.output, "reads": needed.reads}
+    if needed.reads is Reads.RUNS:
+        resolved |= {"max_bytes": plan.max_part_bytes, "multiplier": plan.multiplier}
+    return resolved
 
 
 def advance(tx: Tx, job_id: str) -> list[Hint]:
@@ -85,10 +91,10 @@ def _advance_stage(tx: Tx, of_job: AnyRow, each: AnyRow, over: set[int]) -> tupl
     made: list[Hint] = []
     if state is StageState.WAITING and over.issuperset(read["stage_id"] for read in each.inputs):
         state = StageState.OPEN
-    if state is StageState.OPEN:
-        made = _make_tasks(tx, each)
-        if each.role != Role.SCAN or (of_job.input_ended and _all_cut(tx, each)):
-            state = StageState.ENDED
+    if state is StageState.OPEN or (state is StageState.WAITING and rolling.is_rolling(each)):
+        made = _make_tasks(tx, each, state)
+    if state is StageState.OPEN and (each.role != Role.SCAN or (of_job.input_ended and _all_cut(tx, each))):
+        state = StageState.ENDED
     if state is StageState.ENDED and each.done == each.created + len(made):
         state = StageState.OVER
     if state != each.state:
@@ -119,9 +125,11 @@ def _complete(tx: Tx, job_id: str) -> None:
     )
 
 
-def _make_tasks(tx: Tx, each: AnyRow) -> list[Hint]:
+def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
     if each.role == Role.SCAN:
         _make_scan_tasks(tx, each)
+    elif rolling.is_rolling(each):
+        rolling.make_tasks(tx, each, ended=state is StageState.OPEN)
     else:
         tx.connection.execute(insert(task), _task_rows(tx, each))
     made = hints_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, insert, or_, select, update
+from sqlalchemy import BindParameter, Select, bindparam, insert, or_, select, text, update
 
 from tolva.catalogs.barriers import written_by
 from tolva.catalogs.rows import file_of
@@ -39,6 +39,13 @@ _TAKE = (
 _REMEMBER = insert(attempt)
 _CHUNKS = select(chunk).where(chunk.c.id.in_(_IDS))
 _FILES = select(file).where(file.c.id.in_(_IDS))
+_SEGMENTS = (
+    select(segment, partial.c.key, partial.c.bytes, partial.c.sha256, stage.c.ordinal.label("stage_ordinal"))
+    .add_columns(task.c.file_id, task.c.ordinal.label("task_ordinal"))
+    .join(partial, partial.c.task_id == segment.c.task_id)
+    .join(task, task.c.id == segment.c.task_id)
+    .join(stage, stage.c.id == segment.c.stage_id)
+)
 
 
 def claim(tx: Tx, task_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Claim]:
@@ -95,25 +102,32 @@ def _partials(tx: Tx, rows: Sequence[AnyRow]) -> dict[int, tuple[Partial, ...]]:
         for written in _segments(tx, [each for each in inputs if each["reads"] == Reads.PARTITION], wanted):
             split[written[1].partition].append(written)
         whole = _grouped(_in_order(shared))
+        runs = _runs(tx, inputs, [row.id for row in of_stage])
         for row in of_stage:
-            own = [written for partition in row.partitions or () for written in split[partition]]
+            own = [written for partition in row.partitions or () for written in split[partition]] + runs.get(row.id, [])
             found[row.id] = _grouped(_in_order([*shared, *own])) if own else whole
+    return found
+
+
+def _runs(tx: Tx, inputs: list[dict[str, Any]], task_ids: list[int]) -> dict[int, list[_Written]]:
+    """Return the runs that each of the tasks has taken."""
+    found: dict[int, list[_Written]] = {}
+    if any(each["reads"] == Reads.RUNS for each in inputs):
+        for written in _written(tx, _SEGMENTS.where(segment.c.taken_by.in_(task_ids), segment.c.taken_by > text("0"))):
+            found.setdefault(written[0].taken_by, []).append(written)
     return found
 
 
 def _segments(tx: Tx, inputs: list[dict[str, Any]], partitions: list[int] | None = None) -> list[_Written]:
     if not inputs:
         return []
-    query = (
-        select(segment, partial.c.key, partial.c.bytes, partial.c.sha256, stage.c.ordinal.label("stage_ordinal"))
-        .add_columns(task.c.file_id, task.c.ordinal.label("task_ordinal"))
-        .join(partial, partial.c.task_id == segment.c.task_id)
-        .join(task, task.c.id == segment.c.task_id)
-        .join(stage, stage.c.id == segment.c.stage_id)
-        .where(or_(*(written_by(each) for each in inputs)))
-    )
+    query = _SEGMENTS.where(or_(*(written_by(each) for each in inputs)))
     if partitions is not None:
         query = query.where(segment.c.partition.in_(partitions))
+    return _written(tx, query)
+
+
+def _written(tx: Tx, query: Select[Any]) -> list[_Written]:
     rows = tx.connection.execute(query).all()
     return [(row, Segment(row.output, row.partition, row.byte_offset, row.byte_length, row.records)) for row in rows]
 

@@ -86,7 +86,7 @@ def _unknown(tx: Tx, late: Mapping[Key, Done | Failed]) -> set[Key]:
 
 
 def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[str]:
-    """Record finished attempts with what they left; return the jobs in which a stage may be over with them."""
+    """Record finished attempts with what they left; return the jobs in which a stage may move on with them."""
     execute = tx.connection.execute
     ids = [each.task_id for each in done]
     execute(_DONE, {"ids": ids})
@@ -102,7 +102,7 @@ def _record_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set
         for loaded in each.loaded:
             tables.record(tx, running[each.task_id].job_id, loaded)
     execute(_TOUCH_JOBS, {"ids": list({running[task_id].job_id for task_id in ids}), "now": tx.now})
-    return _count_done(tx, done, running)
+    return _count_done(tx, done, running) | {running[each.task_id].job_id for each in done if _left_runs(each)}
 
 
 def _count_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[str]:
@@ -122,6 +122,10 @@ def _count_done(tx: Tx, done: list[Done], running: Mapping[int, AnyRow]) -> set[
     return passed
 
 
+def _left_runs(each: Done) -> bool:
+    return each.partial is not None and any(left.run for left in each.partial.segments)
+
+
 def _partial_row(task_id: int, left: Partial) -> dict[str, Any]:
     return {"task_id": task_id, "key": left.key, "bytes": left.bytes, "sha256": left.sha256}
 
@@ -136,6 +140,7 @@ def _segment_rows(each: Done, stage_id: int) -> list[dict[str, Any]]:
             "byte_offset": left.offset,
             "byte_length": left.length,
             "records": left.records,
+            "taken_by": 0 if left.run else None,
         }
         for left in (each.partial.segments if each.partial else ())
     ]

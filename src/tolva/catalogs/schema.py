@@ -48,6 +48,9 @@ READY = literal_column(f"'{TaskState.READY}'", Text)
 RUNNING = literal_column(f"'{TaskState.RUNNING}'", Text)
 """Written into the statement, not bound: SQLite uses a partial index only if it sees the value when it plans."""
 
+WAITING_RUN = text("taken_by = 0")
+"""The condition on segments that they are runs which wait; likewise."""
+
 
 class StageState(StrEnum):
     """How far a stage is, in this order and never back."""
@@ -170,7 +173,8 @@ stage = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("table_name", Text),
-    # [{"stage_id": of the writer, "output": name, "reads": "partition" or "all"}]: the plan's inputs, resolved once.
+    # [{"stage_id": of the writer, "output": name, "reads": "partition", "all" or "runs"}]: the plan's inputs, resolved
+    # once; one of runs also has "max_bytes" and "multiplier".
     Column("inputs", _Json, nullable=False),
     # How many hash partitions its inputs have; 0 if it isn't a reduce.
     Column("partitions", Integer, nullable=False),
@@ -243,6 +247,10 @@ segment = Table(
     Column("byte_offset", BigInteger, nullable=False),
     Column("byte_length", BigInteger, nullable=False),
     Column("records", BigInteger, nullable=False),
+    # Of a run: the task that takes it, 0 while it waits. Null: no run.
+    Column("taken_by", _Id),
+    _index_where("ix_segment_waiting", "taken_by = 0", "stage_id", "output"),
+    _index_where("ix_segment_taken_by", "taken_by > 0", "taken_by"),
     sqlite_with_rowid=False,
 )
 

@@ -4,7 +4,7 @@
 
     keys ----scan: fetch----> runs of lines (records, errors), one stored object a task
                                    |
-             finish: compose       |  best fit, whole runs, never over the cap
+           finish: compose         |  best fit, whole runs, never over the cap; data while more is fetched
                                    v
                           NAME_0001.ndjson, NAME_0001_error.ndjson
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from tolva.errors import ExecutionError
 from tolva.export.settings import ComposeSettings
+from tolva.fit import best_fit
 from tolva.model import Done, Part
 from tolva.plan import Format
-from tolva.rollup.finished import best_fit
 from tolva.rollup.names import Kind, part_name, series_of
 from tolva.storage import Buffer, Storage
 from tolva.work.kernel import Errand
@@ -42,8 +42,9 @@ def run(errand: Errand) -> Done:
     _check_failed_keys(runs, settings)
     parts: list[Part] = []
     while runs:
+        # A task that was given runs for one part chooses all of them; parts before its own are as many as its ordinal.
         chosen = best_fit(runs, errand.plan.max_part_bytes)
-        parts.append(_compose(errand, settings, len(parts) + 1, chosen))
+        parts.append(_compose(errand, settings, errand.claim.ordinal + len(parts) + 1, chosen))
         taken = set(chosen)
         runs = [each for each in runs if each not in taken]
     claim = errand.claim

@@ -23,9 +23,18 @@ _SAMPLE_BYTES = 64 * 2**10
 
 
 def plan_export(
-    name: str, fetch: FetchSettings, column: Column | None, *, max_part_bytes: int, max_failed_keys: int | None
+    name: str,
+    fetch: FetchSettings,
+    column: Column | None,
+    *,
+    max_part_bytes: int,
+    multiplier: float,
+    max_failed_keys: int | None,
 ) -> Plan:
-    """Return the plan: the keys are in this column of the table ``KEYS``; None: in the settings."""
+    """Return the plan: the keys are in this column of the table ``KEYS``; None: in the settings.
+
+    Parts of records are made while keys are still fetched; those of errors at the end, when their number is known.
+    """
     fetching = Stage(
         name="fetch",
         # Keys without a table are all read by one task.
@@ -45,6 +54,7 @@ def plan_export(
         tables={} if column is None else {KEYS: (column,)},
         max_part_bytes=max_part_bytes,
         rejects=tuple(stage.result.query for stage in (errors,) if stage.result),
+        multiplier=multiplier,
     )
 
 
@@ -53,7 +63,7 @@ def _composing(name: str, output: str, settings: ComposeSettings) -> Stage:
     return Stage(
         name=f"compose {output}",
         role=Role.FINISH,
-        inputs=(Input(output, output, Reads.ALL),),
+        inputs=(Input(output, output, Reads.ALL if settings.errors else Reads.RUNS),),
         result=Result(series, Format.NDJSON, _LINES, lines=True),
         kernel="export.compose",
         settings=settings.to_json(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tolva.plan import Input, Plan, Reads, Role, Stage
 
-_READS = {Reads.PARTITION: "its partitions of", Reads.ALL: "all of"}
+_READS = {Reads.PARTITION: "its partitions of", Reads.ALL: "all of", Reads.RUNS: "a part's runs of"}
 
 
 def render(plan: Plan) -> str:

@@ -13,10 +13,11 @@ from typing import Self
 
 from tolva import crash
 from tolva.errors import InputError
+from tolva.fit import best_fit
 from tolva.rollup import journal
 from tolva.rollup.copying import PartFile
 from tolva.rollup.ending import Ending
-from tolva.rollup.finished import FinishedFile, FinishedFiles, Identity, best_fit
+from tolva.rollup.finished import FinishedFile, FinishedFiles, Identity
 from tolva.rollup.folder import Folder, storage_errors
 from tolva.rollup.journal import Step
 from tolva.rollup.names import building, is_building, part_name, part_numbers, series_of

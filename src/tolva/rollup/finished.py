@@ -1,13 +1,13 @@
-"""The finished files: what each one is, and which of them make the next part."""
+"""The finished files: what each one is."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from tolva import crash
 from tolva.errors import InputError
@@ -53,37 +53,6 @@ class FinishedFile:
     def room_bytes(self) -> int:
         """What the file takes up in a part."""
         return self.size_bytes + len(self.newline)
-
-
-class HasRoom(Protocol):
-    """What parts are made of: it has a name, and takes up room."""
-
-    @property
-    def name(self) -> str:
-        """Decides between pieces of one size."""
-        ...
-
-    @property
-    def room_bytes(self) -> int:
-        """What it takes up in a part."""
-        ...
-
-
-Piece = TypeVar("Piece", bound=HasRoom)
-
-
-def best_fit(files: Iterable[Piece], max_bytes: int) -> list[Piece]:
-    """Choose the files of the next part: the largest, then the next largest that still fits, and so on.
-
-    A file of at least the cap goes alone. Files of equal size go in the order of their names. ``files`` isn't empty.
-    """
-    by_size = sorted(files, key=lambda file: (-file.room_bytes, file.name))
-    chosen, room_bytes = by_size[:1], max_bytes - by_size[0].room_bytes
-    for file in by_size[1:]:
-        if file.room_bytes <= room_bytes:
-            chosen.append(file)
-            room_bytes -= file.room_bytes
-    return chosen
 
 
 @dataclass(slots=True)

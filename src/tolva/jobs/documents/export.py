@@ -15,6 +15,7 @@ from tolva.export.settings import FetchSettings
 from tolva.formats import InputTable
 from tolva.jobs.documents.common import JobDocument, OutputSpec, TableSpec
 from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, Spec, resolved
+from tolva.plan import DEFAULT_MULTIPLIER
 from tolva.sources import SourceSettings, settings_of
 
 _MAX_LISTED_KEYS = 10_000
@@ -81,8 +82,9 @@ class ExportDocument(JobDocument):
     batch_size: int = Field(default=10, ge=1, le=10_000)
     fetchers: int = Field(default=16, ge=1, le=256)
     max_attempts: int = Field(default=4, ge=1, le=20)
-    max_requests_per_second: float | None = Field(default=None, gt=0)
+    max_requests_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     max_failed_keys: int | None = Field(default=None, ge=0)
+    multiplier: float = Field(default=DEFAULT_MULTIPLIER, ge=0, allow_inf_nan=False)
     output: ExportOutput = ExportOutput()
 
     def uploads(self) -> dict[str, TableSpec]:
@@ -108,6 +110,7 @@ class ExportDocument(JobDocument):
             fetch=fetch,
             base=base,
             max_part_bytes=self.output.max_part_bytes,
+            multiplier=self.multiplier,
             max_failed_keys=self.max_failed_keys,
         )
 
@@ -122,6 +125,7 @@ class ExportBrief(Brief):
     fetch: FetchSettings
     base: Path
     max_part_bytes: int
+    multiplier: float
     max_failed_keys: int | None
     kept: Mapping[str, KeptTable] = field(default_factory=dict)
 
@@ -143,6 +147,7 @@ class ExportBrief(Brief):
             self.fetch,
             key_column(table, self.column) if table else None,
             max_part_bytes=self.max_part_bytes,
+            multiplier=self.multiplier,
             max_failed_keys=self.max_failed_keys,
         )
         if table is None:

@@ -233,10 +233,13 @@ def _create_segment() -> None:
         sa.Column("byte_offset", sa.BigInteger(), nullable=False),
         sa.Column("byte_length", sa.BigInteger(), nullable=False),
         sa.Column("records", sa.BigInteger(), nullable=False),
+        sa.Column("taken_by", _ID),
         sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_segment_stage_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("stage_id", "output", "partition", "task_id", name=op.f("pk_segment")),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_segment_waiting", "segment", ["stage_id", "output"], **_where("taken_by = 0"))
+    op.create_index("ix_segment_taken_by", "segment", ["taken_by"], **_where("taken_by > 0"))
 
 
 def _create_part() -> None:
