@@ -25,6 +25,7 @@ class Server:
         self._words = words
         self._environment = environment
         self.log: list[str] = []
+        self.keys: dict[str, str] = {}
 
     def start(self) -> None:
         words = ["serve", "--port", "0", "--workers", "1", *self._words]

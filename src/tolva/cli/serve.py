@@ -40,12 +40,13 @@ def serve(
     Example: tolva serve --port 8080 --state /var/lib/tolva
     """
     from tolva.cli.serving import service  # noqa: PLC0415 - keeps --help quick
-    from tolva.gateway import server  # noqa: PLC0415 - likewise
+    from tolva.gateway import logs, server  # noqa: PLC0415 - likewise
     from tolva.gateway.access import Doors  # noqa: PLC0415 - likewise
     from tolva.gateway.app import make_app  # noqa: PLC0415 - likewise
 
     if data is not None and not data.is_dir():
         raise UsageError(f"The data folder {data} isn't there. Make it, or give another with --data.")
+    logs.configure()
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
     keys_needed = require_keys or not _is_loopback(host)
     with service(settings, data=data, grace_seconds=_GRACE_SECONDS) as (jobs, catalog):

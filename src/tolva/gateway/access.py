@@ -49,11 +49,11 @@ class Doors:
 
     def __init__(self, catalog: Catalog, *, keys_needed: bool) -> None:
         self._catalog = catalog
-        self._keys_needed = keys_needed
+        self.keys_needed = keys_needed
 
     def admit(self, authorization: str | None) -> Caller:
         """Return who shows this ``Authorization`` header. NotAllowedError if nobody may enter with it."""
-        if not self._keys_needed:
+        if not self.keys_needed:
             return Caller(LOCAL_CLIENT, KeyRole.ADMIN)
         if authorization is None or not authorization.lower().startswith(_SCHEME):
             raise NotAllowedError("Send your key: Authorization: Bearer KEY.")

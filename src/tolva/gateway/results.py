@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from tolva.gateway.access import Called
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, ManifestView, manifest_view
 from tolva.model import Part
+from tolva.plan import Format
 from tolva.states import JobStatus
 
 router = APIRouter(prefix=API, tags=["results"])
@@ -22,6 +24,8 @@ _MEDIA_TYPES = {
     "ndjson": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
 }
+_GZIP = re.compile(r"(x-)?gzip\s*(;\s*q=(1|0\.0*[1-9])[\d.]*)?")
+_LEVEL = 4
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -41,11 +45,14 @@ def part(
     wanted: Annotated[str | None, Header(alias="range")] = None,
     if_range: Annotated[str | None, Header()] = None,
     if_none_match: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str, Header()] = "",
 ) -> Response:
     """Fetch one file of the results, whole or a range of it."""
     found = service.part(job_id, caller.scope, name)
-    etag = f'"{found.sha256}"'
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Disposition": f'attachment; filename="{found.name}"'}
+    packed = wanted is None and _takes_gzip(accept_encoding) and found.format != Format.PARQUET
+    etag = f'"{found.sha256}-gzip"' if packed else f'"{found.sha256}"'
+    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Vary": "Accept-Encoding"}
+    headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
     if if_none_match is not None and (if_none_match.strip() == "*" or etag in re.split(r"\s*,\s*", if_none_match)):
         return Response(status_code=304, headers=headers)
     span = _range(wanted, found.bytes) if if_range in (None, etag) else (0, found.bytes)
@@ -55,6 +62,10 @@ def part(
     offset, length = span
     if service.job(job_id, caller.scope).status is JobStatus.COMPLETED:
         service.retrieved(job_id)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+        blocks = _packed(service.read(found, offset, length))
+        return StreamingResponse(blocks, headers=headers, media_type=_media_type(found))
     partial = length < found.bytes
     if partial:
         headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{found.bytes}"
@@ -65,6 +76,17 @@ def part(
         headers=headers,
         media_type=_media_type(found),
     )
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    return any(_GZIP.fullmatch(each.strip()) for each in accept_encoding.lower().split(","))
+
+
+def _packed(blocks: Iterator[memoryview]) -> Iterator[bytes]:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    for block in blocks:
+        yield packer.compress(block)
+    yield packer.flush()
 
 
 def _bytes(blocks: Iterator[memoryview]) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from tolva.gateway.connections import BoundedProtocol
 from tolva.gateway.session.messages import MAX_MESSAGE_BYTES
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -32,7 +33,7 @@ def run(app: FastAPI, address: Address, on_listening: Callable[[str], None]) -> 
         app,
         host=address.host,
         port=address.port,
-        http="h11",
+        http=BoundedProtocol,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         # The protocol has pings of its own.
