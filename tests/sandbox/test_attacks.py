@@ -16,7 +16,7 @@ from attacks import BOMBS, REFUSALS, Attack
 
 from tolva.errors import TolvaError
 from tolva.jobs.kernels import KERNELS
-from tolva.jobs.prepare import PrepareOrRun, QueryBrief
+from tolva.jobs.prepare import PrepareOrRun, QueryBrief, ToPrepare
 from tolva.model import Claim, Done
 from tolva.plan import Role
 from tolva.planner import Query
@@ -30,8 +30,9 @@ DISK_BYTES = 64 * 2**20
 START_BYTES = 384 * 2**20
 """What a child has before its first task, code and reserved addresses included."""
 
-DEADLINE_SECONDS = 1.5
-PLANNING_SECONDS = 5.0
+DEADLINE_SECONDS = 1.0
+PLANNING_SECONDS = 4.0
+PATIENT_SECONDS = 60.0
 
 QUESTION = "SELECT count(*) AS n, sum(range) AS s FROM range(1000)"
 ANSWER = b"1000,499500\n"
@@ -54,17 +55,20 @@ class House:
         )
         self.children = Children(2, PrepareOrRun(tasks), bury=partial(bury, self.spill), preload=["tolva.work.task"])
 
-    def answer(self, sql: str, deadline_seconds: float = 60.0) -> bytes:
+    def answer(self, sql: str, *, hurry: bool = False) -> bytes:
         """Plan and run a query, each in a child; return the records of its answer.
 
         Raises what the job would have failed with.
         """
         brief = QueryBrief({}, {"q": Query(sql)}, Path())
-        prepared = self.children.run(brief, deadline_seconds=PLANNING_SECONDS, cancel=Cancel())
+        prepared = self.children.run(
+            ToPrepare(brief), deadline_seconds=PLANNING_SECONDS if hurry else PATIENT_SECONDS, cancel=Cancel()
+        )
         plan = prepared.plan
         claim = Claim(1, 1, f"job{threading.get_ident()}", plan.stages[-1].name, Role.FINISH, 0, 0.0)
         request = [(pickle.dumps(plan), [claim])]
-        (outcome,) = self.children.run(request, deadline_seconds=deadline_seconds, cancel=Cancel())
+        seconds = DEADLINE_SECONDS if hurry else PATIENT_SECONDS
+        (outcome,) = self.children.run(request, deadline_seconds=seconds, cancel=Cancel())
         if not isinstance(outcome, Done):
             raise TolvaError.from_dict(outcome.error)
         written = b"".join(bytes(self.storage.get(part.key)[0]) for part in outcome.parts)
@@ -113,7 +117,7 @@ def _peak(pid: int) -> int:
 def attempt(house: House, attack: Attack) -> tuple[str, str, bytes]:
     """Return what came of an attack: "answer", "late" or the code of its error, what was said, and the answer."""
     try:
-        return "answer", "", house.answer(attack.sql, DEADLINE_SECONDS)
+        return "answer", "", house.answer(attack.sql, hurry="late" in attack.ends)
     except TolvaError as error:
         return "late" if "deadline_seconds" in error.data else error.code, error.message, b""
 
