@@ -1,5 +1,6 @@
 """Queries that are refused: what is wrong, where, and what was probably meant."""
 
+# ruff: noqa: E501 - a message is easier to read in one line
 from __future__ import annotations
 
 from textwrap import dedent
@@ -77,10 +78,55 @@ def test_a_syntax_error_is_pointed_at() -> None:
 def test_types_that_do_not_fit_are_both_named() -> None:
     error = refusal("SELECT note + 1 FROM transactions")
     assert error.message == dedent("""\
-        Query 'q1': No function matches the given name and argument types '+(VARCHAR, INTEGER_LITERAL)'. You might \
-need to add explicit type casts.
+        Query 'q1': VARCHAR + INTEGER: these types don't fit. Cast one side, as in CAST(x AS INTEGER).
           line 1: SELECT note + 1 FROM transactions
                               ^""")
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT store_id LIKE 'x' FROM stores", "INTEGER LIKE VARCHAR: these types don't fit. Cast one side, as in CAST(x AS VARCHAR)."),
+        ("SELECT DATE '2024-01-01' - final_amount FROM transactions", "DATE - DECIMAL(18,3): these types don't fit. Cast one side to a type that does."),
+        ("SELECT sum(note) FROM transactions", "sum() doesn't take (VARCHAR). It takes sum(DECIMAL), sum(BOOLEAN), sum(SMALLINT), sum(INTEGER), sum(BIGINT), sum(HUGEINT) and others."),
+        ("SELECT date_trunc('month', note) FROM transactions", "date_trunc() doesn't take (VARCHAR, VARCHAR). It takes date_trunc(VARCHAR, DATE), date_trunc(VARCHAR, INTERVAL),"),
+        ("SELECT upper(store_id) FROM stores", "upper() doesn't take (INTEGER). It takes upper(VARCHAR)."),
+        ("SELECT created > 5 FROM (SELECT DATE '2024-01-01' AS created)", "Cannot compare values of type DATE and type INTEGER. Cast one of them"),
+        ("SELECT coalesce(note, store_id) FROM transactions", "Cannot mix values of type VARCHAR and INTEGER in COALESCE operator. Cast one of them"),
+        ("SELECT CASE WHEN true THEN note ELSE store_id END FROM transactions", "INTEGER and VARCHAR in CASE expression. Cast one of them"),
+    ],
+)  # fmt: skip
+def test_types_that_do_not_fit_are_named_with_those_that_do(sql: str, said: str) -> None:
+    assert said in refusal(sql).message
+
+
+@pytest.mark.parametrize(
+    ("sql", "said", "marked"),
+    [
+        ("SELECT s.name FROM stores s", "Did you mean store_name?", "s.name"),
+        ("SELECT strores.store_id FROM stores", "Did you mean stores?", "strores.store_id"),
+        ("SELECT x.* FROM stores", "The tables are stores, transactions.", "x"),
+        ("SELECT * EXCLUDE (nme) FROM stores", "The columns are store_id, final_amount, note, store_name.", "nme"),
+        ("SELECT * FROM transactions JOIN stores USING (storeid)", "Did you mean store_id?", "storeid"),
+        ("SELECT store_id::INTEGR FROM stores", "Did you mean INTEGER?", "INTEGR"),
+        ("SELECT {'total': 1}.totl", "Did you mean total?", "totl"),
+        ("SELECT lenght(note) FROM transactions", "Did you mean length?", "lenght(note)"),
+        ("SELECT sum(store_id) OVER (PARTITION BY nott) FROM transactions", "Did you mean note?", "nott"),
+        ("SELECT unnest(store_id) FROM stores", "can only be applied to lists, structs and NULL, not INTEGER", "unnest(store_id)"),
+        ("SELECT 'abc FROM stores", "unterminated string literal", "'abc FROM stores"),
+        ("SELECT sum(sum(store_id)) FROM stores", "aggregate function calls cannot be nested", "sum(store_id)"),
+        ("SELECT store_id FROM stores WHERE sum(store_id) > 3", "WHERE clause cannot contain aggregates", "sum(store_id)"),
+        ("SELECT (SELECT store_id, store_name FROM stores)", "Subquery returns 2 columns - expected 1", "(SELECT store_id, store_name FROM stores)"),
+        ("SELECT 1\nFROM read_csv('x')", "Name the files as a table of the job.", "read_csv('x')"),
+        ("SELECT sleep_ms(5)", "sleep_ms() isn't allowed: it only waits.", "sleep_ms(5)"),
+    ],
+)  # fmt: skip
+def test_every_refusal_shows_its_place(sql: str, said: str, marked: str) -> None:
+    lines = refusal(sql).message.split("\n")
+    assert said in "\n".join(lines[:-2])
+    start = lines[-1].index("^")
+    under = lines[-2][start : start + lines[-1].count("^")]
+    assert under == marked or (under == marked[0] and marked.startswith("'"))
 
 
 def test_places_are_counted_in_characters() -> None:
