@@ -15,7 +15,7 @@ def explain(
 ) -> None:
     """Show the plan of a job document: stages, what each reads and leaves, what meets where and why.
 
-    Example: tolva explain four_questions.yaml --data coffee
+    Example: tolva explain coffee/four_questions.yaml --data coffee
     """
     import json  # noqa: PLC0415 - keeps --help quick
 

@@ -18,16 +18,19 @@ def coffee(
     seed: Annotated[int, typer.Option(help="Other seeds make other data; the same makes the same.")] = 0,
     full: Annotated[bool, typer.Option("--full", help="Full size: 14.6 million transactions, 3.2 GB.")] = False,
 ) -> None:
-    """Make coffee-shop sales: transactions, items, users, stores, menu.
+    """Make coffee-shop sales (transactions, items, users, stores, menu), and the job document of the four questions.
 
     Example: tolva generate coffee coffee --transactions 1000000
     """
+    from tolva.coffee import four_questions  # noqa: PLC0415 - keeps --help quick
     from tolva.coffee.generate import generate  # noqa: PLC0415 - keeps --help quick
 
     made = generate(folder, transactions=transactions, seed=seed, full=full)
+    (folder / "four_questions.yaml").write_text(four_questions(), encoding="utf-8")
     print(
         f"{folder}: {made.transactions:,} transactions, {made.items:,} items, {made.users:,} users "
-        f"in {made.files} files, {made.bytes / 2**20:,.0f} MB",
+        f"in {made.files} files, {made.bytes / 2**20:,.0f} MB; "
+        f"run: tolva run {folder}/four_questions.yaml --data {folder}",
         file=sys.stderr,
     )
 

@@ -40,7 +40,7 @@ def submit(
     """Submit a job to a server: send the document, then its files, and say that these are all.
 
     Prints the job's id. Files that break off go on where they were.
-    Example: tolva submit four_questions.yaml --data coffee --watch
+    Example: tolva submit coffee/four_questions.yaml --data coffee --watch
     """
     from tolva.formats.files import find_files  # noqa: PLC0415 - keeps --help quick
     from tolva.jobs.documents import load, to_json  # noqa: PLC0415 - likewise

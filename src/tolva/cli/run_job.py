@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Run a job document over files; write its results as DIR/QUERY_0001.FORMAT.
 
-    Example: tolva run four_questions.yaml --data coffee --output results
+    Example: tolva run coffee/four_questions.yaml --data coffee --output results
     """
     from tolva.cli.house import runner  # noqa: PLC0415 - keeps --help quick
 

@@ -24,7 +24,8 @@ def info_of(table: InputTable) -> TableInfo:
 
 def _sample(table: InputTable, columns: Sequence[str]) -> Sample | None:
     """Read the beginning of a few of the files: the first, the last, and some in between."""
-    files = [formats.unstored(file) for file in table.files if file.bytes]
+    # Files on their way in have no layout yet: their bytes are out of reach here.
+    files = [formats.unstored(file) for file in table.files if file.bytes and file.layout]
     chosen = files[:: max(1, len(files) // _FILES_MAX)][:_FILES_MAX]
     types = {column.name: column.type for column in table.columns}
     try:
