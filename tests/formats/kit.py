@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import duckdb
 import pyarrow as pa
@@ -84,6 +86,7 @@ class Judge:
     def __init__(self) -> None:
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("SET TimeZone = 'UTC'")
+        self._meanings: dict[tuple[str, str], str | None] = {}
 
     def cast(self, texts: Sequence[str | None], kind: str) -> list[str | None]:
         """Return each text as ``kind``; REFUSED for one that DuckDB won't cast."""
@@ -93,6 +96,16 @@ class Judge:
         spelled = f"CAST(try_cast(t AS {kind}) AS VARCHAR)"
         sql = f"SELECT CASE WHEN {refused} THEN '{REFUSED}' ELSE {spelled} END FROM given ORDER BY i"
         return [row[0] for row in self._connection.execute(sql).fetchall()]
+
+    def meaning(self, texts: Sequence[str], kind: str) -> list[str | None]:
+        """Return each text as ``kind``, as tolva means it: where DuckDB is needlessly strict it isn't."""
+        new = sorted({text for text in texts if (text, kind) not in self._meanings})
+        if new:
+            strict = self.cast([text or None for text in new], kind)
+            lenient = self.cast([plainer(text, kind) or None for text in new], kind)
+            found = [b if a == REFUSED else a for a, b in zip(strict, lenient, strict=True)]
+            self._meanings |= {(text, kind): value for text, value in zip(new, found, strict=True)}
+        return [self._meanings[text, kind] for text in texts]
 
     def rows(self, table: pa.Table) -> list[tuple[str | None, ...]]:
         """Return a table's rows as DuckDB spells them."""
@@ -106,3 +119,12 @@ class Judge:
 
 
 REFUSED = "(refused)"
+
+
+def plainer(text: str, kind: str) -> str:
+    """Return what a text means that DuckDB refuses and the fast reader takes; others as they are."""
+    if kind.startswith("TIMESTAMP") and re.fullmatch(r"\d{4}-\d\d-\d\d[ T]\d\d", text, re.ASCII):
+        return f"{text}:00"
+    if kind.startswith("DECIMAL") and re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)[eE]-\d+\s*", text, re.ASCII):
+        return f"{Decimal(text.strip()):f}"
+    return (text.rstrip(" \t") or text) if kind.endswith(("INT", "INTEGER", "TIME")) else text

@@ -15,16 +15,17 @@ class Record:
     offset: int
     raw: bytes = b""
     fields: list[bytes] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    fault: str | None = None
+    at_fault: int | None = None
 
     @property
     def place(self) -> tuple[int, int, bytes]:
         return self.line, self.offset, self.raw
 
 
-def parse(data: bytes, dialect: Dialect, width: int) -> list[Record]:
-    """Return every record of a table of ``width`` columns."""
-    found, at = [], 0
+def parse(data: bytes, dialect: Dialect, width: int, at: int = 0) -> list[Record]:
+    """Return every record of a table of ``width`` columns, from a byte on."""
+    found = []
     while at < len(data):
         record = Record(data.count(b"\n", 0, at) + 1, at)
         if dialect.comment and data[at : at + 1] == dialect.comment.encode():
@@ -32,17 +33,17 @@ def parse(data: bytes, dialect: Dialect, width: int) -> list[Record]:
             continue
         while True:
             value, fault, at = _field(data, at, dialect)
+            if fault and not record.fault:
+                record.fault, record.at_fault = fault, len(record.fields)
             record.fields.append(value)
-            record.faults += [fault] if fault else []
             ended_by = data[at : at + 1]
             at += len(ended_by)
             if ended_by != dialect.delimiter.encode():
                 break
         record.raw = _without_return(data[record.offset : at].removesuffix(b"\n"))
-        record.faults = record.faults[:1]
         forgiven = len(record.fields) == width + 1 and not record.fields[-1]
-        if not record.faults and len(record.fields) != width and not forgiven:
-            record.faults = ["field_count"]
+        if not record.fault and len(record.fields) != width and not forgiven:
+            record.fault = "field_count"
         if record.raw or width == 1:
             found.append(record)
     return found

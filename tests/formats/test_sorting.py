@@ -52,6 +52,30 @@ def test_every_record_is_good_or_bad_and_has_its_place() -> None:
         assert [row["b"] for row in rows] == ["x", "e", "é"]
 
 
+def test_a_border_at_every_byte_changes_nothing() -> None:
+    types = dict.fromkeys(TYPES, "VARCHAR")
+    expected = [record.place for record in parse(DIRTY, Dialect(), 3)]
+    for chunk_bytes in range(1, len(DIRTY) + 1):
+        chunks = list(sorted_chunks(DIRTY, types, chunk_bytes=chunk_bytes))
+        places = {place for chunk in chunks for place in chunk.places}
+        places |= {(reject.line, reject.offset, reject.raw) for chunk in chunks for reject in chunk.rejects}
+        assert sorted(places) == expected
+
+
+def test_cells_of_ten_megabytes() -> None:
+    cell = b"long\n" * 2_000_000
+    for bad in (b"x", b'"y"y'):
+        data = b'1,a,\n2,"' + cell + b'",2024-01-01\n' + bad + b',"' + cell + b'",2024-01-01\n4,d,\n'
+        (chunk,) = sorted_chunks(data, TYPES)
+        assert chunk.sorted.records == 4
+        assert chunk.sorted.rows["a"].to_pylist() == [1, 2, 4]
+        assert chunk.sorted.rows["b"][1].as_py() == cell.decode()
+        (reject,) = chunk.rejects
+        assert (reject.line, reject.offset) == (2_000_003, data.index(bad + b',"'))
+        assert reject.raw == bad + b',"' + cell + b'",2024-01-01'
+        assert [line for line, _, _ in chunk.places] == [1, 2, 4_000_004]
+
+
 def test_words_for_people() -> None:
     (chunk,) = sorted_chunks(b"x," + b"long" * 100 + b",2024-02-30\n1,b\n", TYPES)
     assert [reject.message for reject in chunk.rejects] == [
@@ -118,7 +142,7 @@ def test_any_bytes_are_sorted_as_an_independent_parser_sorts_them(
     chunks = list(sorted_chunks(data, types, dialect=dialect, chunk_bytes=chunk_bytes))
     good, bad = [], []
     for record in parse(data, dialect, width):
-        reasons = record.faults or [*reasons_of(record.fields[:width])]
+        reasons = [record.fault] if record.fault else [*reasons_of(record.fields[:width])]
         bad += [(*record.place, reason) for reason in reasons]
         if not reasons:
             good.append((record.place, [value.decode() or None for value in record.fields[:width]]))
@@ -151,5 +175,4 @@ def judged(values: list[str | None]) -> list[str | None]:
 
 @cache
 def integer(text: str | None) -> str | None:
-    plain = text.rstrip(" \t") or text if text else text
-    return judge.cast([plain], "INTEGER")[0]
+    return judge.meaning([text or ""], "INTEGER")[0]

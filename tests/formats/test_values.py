@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
-
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -49,21 +46,6 @@ TYPES = {
 judge = Judge()
 
 
-def plainer(text: str, kind: str) -> str:
-    """Return what a text means that DuckDB refuses and the fast reader takes; others as they are."""
-    if kind.startswith("TIMESTAMP") and re.fullmatch(r"\d{4}-\d\d-\d\d[ T]\d\d", text, re.ASCII):
-        return f"{text}:00"
-    if kind.startswith("DECIMAL") and re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)[eE]-\d+\s*", text, re.ASCII):
-        return f"{Decimal(text.strip()):f}"
-    return (text.rstrip(" \t") or text) if kind.endswith(("INT", "INTEGER", "TIME")) else text
-
-
-def meaning(texts: list[str], kind: str) -> list[str | None]:
-    strict = judge.cast([text or None for text in texts], kind)
-    lenient = judge.cast([plainer(text, kind) or None for text in texts], kind)
-    return [b if a == REFUSED else a for a, b in zip(strict, lenient, strict=True)]
-
-
 def read_values(texts: list[str], kind: str) -> pa.Table:
     lines = "".join(f'"{text}",z\n' if "," in text else f"{text},z\n" for text in texts)
     return read_text(lines.encode(), {"v": kind, "z": "VARCHAR"}, ["v"])
@@ -71,7 +53,7 @@ def read_values(texts: list[str], kind: str) -> pa.Table:
 
 def assert_same_alone(texts: list[str], kind: str) -> None:
     """Each text, as the only record, is read or refused just as it should be."""
-    expected = meaning(texts, kind)
+    expected = judge.meaning(texts, kind)
     tables = []
     for text, value in zip(texts, expected, strict=True):
         if value == REFUSED:
@@ -86,7 +68,7 @@ def assert_same_alone(texts: list[str], kind: str) -> None:
 
 def assert_same_together(texts: list[str], kind: str) -> None:
     """All texts are read, or the first that can't be is named."""
-    expected = meaning(texts, kind)
+    expected = judge.meaning(texts, kind)
     bad = next((i for i, value in enumerate(expected) if value == REFUSED), None)
     if bad is None:
         assert [row[0] for row in judge.rows(read_values(texts, kind))] == expected
@@ -112,7 +94,7 @@ def test_each_text_with_spaces_around(kind: str) -> None:
 @settings(deadline=None, max_examples=10)
 @given(data=st.data())
 def test_texts_together(kind: str, data: st.DataObject) -> None:
-    good = [t for t, v in zip(TYPES[kind], meaning(TYPES[kind], kind), strict=True) if v != REFUSED]
+    good = [t for t, v in zip(TYPES[kind], judge.meaning(TYPES[kind], kind), strict=True) if v != REFUSED]
     texts = st.sampled_from([*good, ""])
     if data.draw(st.booleans()):
         texts = st.one_of(texts, st.sampled_from(TYPES[kind]))

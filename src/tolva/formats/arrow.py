@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pyarrow as pa
 
 from tolva.formats.types import decimal_size
@@ -33,6 +35,7 @@ _ARROW = {
 _MAX_DECIMAL64_PRECISION = 18
 
 
+@cache
 def arrow_type(name: str) -> pa.DataType:
     """Return the Arrow type of a canonical type's values; KeyError for another word."""
     decimal = decimal_size(name)

@@ -52,7 +52,7 @@ class TableSpec(Protocol):
 
     @property
     def quote(self) -> str | None:
-        """The character around fields."""
+        """The character around fields; empty: there is none."""
         ...
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 
 from tolva.errors import DocumentError
 
@@ -58,6 +59,7 @@ def canonical(name: str) -> str:
     raise DocumentError(f"there is no type {name!r}; {hint}", type=name)
 
 
+@cache
 def decimal_size(name: str) -> tuple[int, int] | None:
     """Return precision and scale of a canonical DECIMAL type; None for another type."""
     match = _DECIMAL.fullmatch(name)

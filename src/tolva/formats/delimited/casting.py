@@ -56,10 +56,9 @@ def try_cast(texts: pa.Table, types: Mapping[str, str]) -> pa.Table:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("source", source)
         values = connection.sql(f"SELECT {exprs} FROM source").to_arrow_table()
-    for i, name in enumerate(names):
-        wanted = arrow_type(types[name])
-        texts = texts.set_column(texts.schema.get_field_index(name), name, values.column(i).cast(wanted))
-    return texts
+    columns = dict(zip(texts.column_names, texts.columns, strict=True))
+    columns |= {name: values.column(i).cast(arrow_type(types[name])) for i, name in enumerate(names)}
+    return pa.table(columns)
 
 
 def refused(texts: pa.ChunkedArray, values: pa.ChunkedArray) -> npt.NDArray[np.int64]:

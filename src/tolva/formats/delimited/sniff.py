@@ -84,17 +84,29 @@ def _is_header(first: Sequence[str], below: Sequence[str | None] | None) -> bool
 
 def _dialect(text: bytes, hints: Hints) -> Dialect:
     """Choose delimiter, quote and escape by which most records have the same number of fields, and more than one."""
+    made = [
+        Dialect(delimiter, quote, escape, hints.comment)
+        for quote, escape in _quotings(text, hints)
+        for delimiter in hints.delimiter or _DELIMITERS
+        if delimiter not in (quote, escape)
+    ]
+    if len(made) == 1:
+        return made[0]
+    scores = [_score(text, candidate) for candidate in made]
+    return made[scores.index(max(scores))]
+
+
+def _quotings(text: bytes, hints: Hints) -> list[tuple[str | None, str | None]]:
+    """Return the pairs of quote and escape that may be."""
+    if hints.quote == "":
+        return [(None, None)]
     quotes = hints.quote or (_QUOTES if b"'" in text and b'"' not in text else _QUOTES[0])
-    delimiters = hints.delimiter or _DELIMITERS
-    escapes = [None, "\\"] if any(f"\\{quote}".encode() in text for quote in quotes) else [None]
+    escapes: list[str | None] = [None]
     if hints.escape:
-        escapes = [hints.escape if hints.escape not in quotes else None]
-    made = [(d, q, e) for e in escapes for q in quotes for d in delimiters if d not in (q, e)]
-    candidates = [Dialect(delimiter, quote, escape, hints.comment) for delimiter, quote, escape in made]
-    if len(candidates) == 1:
-        return candidates[0]
-    scores = [_score(text, candidate) for candidate in candidates]
-    return candidates[scores.index(max(scores))]
+        escapes = [hints.escape]
+    elif any(f"\\{quote}".encode() in text for quote in quotes):
+        escapes = [None, "\\"]
+    return [(quote, escape if escape != quote else None) for escape in escapes for quote in quotes]
 
 
 def _score(text: bytes, dialect: Dialect) -> tuple[float, int, bool]:

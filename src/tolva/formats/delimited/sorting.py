@@ -96,7 +96,8 @@ def _read_regular(
     if fields is None or fields.num_rows + len(misshapen) != len(numbers):
         return None
     read = _Read(np.delete(numbers, misshapen), fields)
-    return [read, _read_exactly(bounds, numbers[misshapen], list(types), reasons)] if misshapen else [read]
+    odd = _read_exactly(bounds, numbers[misshapen], list(types), reasons)
+    return [read, odd] if len(odd.numbers) else [read]
 
 
 def _read_exactly(bounds: Bounds, numbers: Positions, names: Sequence[str], reasons: Reasons) -> _Read:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from tolva.jobs.prepare import Brief
 from tolva.plan import DEFAULT_MAX_PART_BYTES
@@ -40,8 +40,9 @@ class FileSpec(Strict):
 
     @field_validator("delimiter", "quote", "escape", "comment")
     @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        if value is not None and (len(value.encode()) != 1 or value in "\r\n"):
+    def _one_character(cls, value: str | None, info: ValidationInfo) -> str | None:
+        none = "" if info.field_name == "quote" else None
+        if value not in (None, none) and (len(value.encode()) != 1 or value in "\r\n"):
             raise ValueError("must be one ASCII character, and not a line end")
         return value
 
