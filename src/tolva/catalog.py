@@ -89,6 +89,10 @@ class Catalog(Protocol):
         """
         ...
 
+    def create_planned(self, job: NewJob, plan: Plan) -> tuple[Job, list[Hint]]:
+        """Record a job that reads no table, with its plan and END, and let it begin if the limits allow."""
+        ...
+
     def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
         """Give a job without a plan its plan: its stages exist now, and tasks for chunks that were cut before."""
         ...

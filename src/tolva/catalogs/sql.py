@@ -75,6 +75,13 @@ class SqlCatalog(SqlService, SqlTables, ABC):
         with self._write("create_job") as tx:
             return jobs.create(tx, job)
 
+    def create_planned(self, job: NewJob, plan: Plan) -> tuple[Job, list[Hint]]:
+        """Record a job that reads no table, with its plan and END, and let it begin if the limits allow."""
+        with self._write("create_planned") as tx:
+            made = jobs.create(tx, job)
+            hints = [*barriers.set_plan(tx, made.id, plan), *inputs.end_input(tx, made.id), *admission.admit(tx)]
+            return made, hints
+
     def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
         """Give a job without a plan its plan."""
         with self._write("set_plan") as tx:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import tolva
-from tolva.gateway import events, files, health, jobs, problems, results, session, tus
+from tolva.gateway import adding, events, files, health, jobs, problems, results, session, tus
 from tolva.gateway.access import Doors
 from tolva.gateway.compression import Compressed
 from tolva.gateway.logs import Logged
 from tolva.gateway.traffic import Limited, Traffic
 from tolva.jobs.service import JobService
 
-_ROUTERS = (jobs.router, files.router, tus.router, results.router, events.router, health.router, session.router)
+_ROUTERS = (
+    jobs.router,
+    files.router,
+    tus.router,
+    results.router,
+    adding.router,
+    events.router,
+    health.router,
+    session.router,
+)
 
 
 def make_app(service: JobService, doors: Doors, traffic: Traffic | None = None) -> FastAPI:

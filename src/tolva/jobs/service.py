@@ -29,6 +29,7 @@ from tolva.jobs.receiver import Intakes, Receiver
 from tolva.jobs.tender import Tender
 from tolva.jobs.watch import Watch
 from tolva.model import Job, NewJob, NewUpload, Origin, Part, Progress, Task, Upload
+from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 from tolva.work.children import Children
 
@@ -119,29 +120,34 @@ class JobService:
         document: JobDocument,
         client: str,
         *,
+        plan: Plan | None = None,
         may_read_files: bool = False,
         request_key: str | None = None,
         traceparent: str | None = None,
     ) -> Job:
         """Accept the job: it is durable on return, and its work begins.
 
+        With ``plan``, which must be the document's, it isn't planned again; such a job has no files.
         DocumentError if it names files of the server and may not; ReusedKeyError and LimitError as ``create_job``.
         """
         self._check_files(document, may_read_files=may_read_files)
         value = to_json(document)
-        job = self._catalog.create_job(
-            NewJob(
-                id=secrets.token_hex(8),
-                client=client,
-                kind=document.kind,
-                document=value,
-                digest=hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest(),
-                labels=document.labels,
-                origin=Origin.SERVICE,
-                request_key=request_key,
-                traceparent=traceparent,
-            )
+        new = NewJob(
+            id=secrets.token_hex(8),
+            client=client,
+            kind=document.kind,
+            document=value,
+            digest=hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest(),
+            labels=document.labels,
+            origin=Origin.SERVICE,
+            request_key=request_key,
+            traceparent=traceparent,
         )
+        if plan is not None:
+            job, hints = self._catalog.create_planned(new, plan)
+            self._backends.dispatcher.publish(hints)
+            return job
+        job = self._catalog.create_job(new)
         self._tender.tend(job.id)
         return job
 
