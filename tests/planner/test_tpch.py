@@ -60,7 +60,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     one.close()
 
 
-@pytest.mark.parametrize("form", ["csv"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_answer_is_duckdbs(bench: Bench, query: str, form: str) -> None:
     made = bench.plan(query, form)
