@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import bench_export, bench_rollup, four_questions, small_things
+from benchmarks import bench_export, bench_rollup, bench_tpch, four_questions, small_things
 from benchmarks.measure import machine
 
 
@@ -31,6 +31,18 @@ def main() -> None:
             "small": ("Small things", lambda: small_things.speed(rounds=asked.rounds)),
             "rollup": ("Roll-up", lambda: bench_rollup.measure(work / "rollup", 2 * 2**30, 1000, asked.rounds)),
             "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
+            "tpch": (
+                "TPC-H at scale factor 1, from Parquet, in one running engine each",
+                lambda: bench_tpch.in_one_engine(work, "parquet", "1", asked.rounds),
+            ),
+            "tpch_csv": (
+                "TPC-H at scale factor 1, from CSV, in one running engine each",
+                lambda: bench_tpch.in_one_engine(work, "csv", "1", asked.rounds),
+            ),
+            "tpch_commands": (
+                "TPC-H at scale factor 1, from Parquet, as whole commands",
+                lambda: bench_tpch.as_commands(work, "1", asked.rounds),
+            ),
             "export_memory": ("Memory of an export", lambda: bench_export.memory(work)),
         }
         print(f"{machine()}; warm cache, median of {asked.rounds}\n")

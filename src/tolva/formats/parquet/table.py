@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -89,7 +90,7 @@ def _columns(opened: Sequence[_Opened]) -> tuple[Column, ...]:
     first = [file for file in opened if distinct[repr(file.metadata.schema)] is file]
     for file in first:
         _refuse_twins(file)
-    with tempfile.TemporaryDirectory(prefix="tolva-") as folder, duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory(prefix="tolva-") as folder, _reader().cursor() as connection:
         paths = [Path(folder) / f"{i:06}.parquet" for i in range(len(first))]
         for path, file in zip(paths, first, strict=True):
             path.write_bytes(_MAGIC + file.footer)
@@ -100,6 +101,12 @@ def _columns(opened: Sequence[_Opened]) -> tuple[Column, ...]:
             names = ", ".join(file.new.name for file in first)
             raise InputError(f"{names} can't be read as Parquet: {str(error).splitlines()[0]}", files=names) from None
     return tuple(Column(row[0], row[1]) for row in rows)
+
+
+@cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    """Return this process's own instance that may open files; a new one costs as much as a small query's plan."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _refuse_twins(file: _Opened) -> None:

@@ -1,0 +1,184 @@
+"""TPC-H: tolva and DuckDB answer the 22 queries over the same files, with equal threads, in turn."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.measure import table
+from tolva.cli.serving import service
+from tolva.config import Settings
+from tolva.errors import TolvaError
+from tolva.jobs.documents import parse
+from tolva.jobs.service import JobService
+
+QUERIES = {p.stem: p.read_text() for p in sorted((Path(__file__).parents[1] / "tests/planner/tpch").glob("q*.sql"))}
+TABLES = ("customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier")
+WORKERS = 2
+_GIB = 2**30
+
+
+def in_one_engine(work: Path, form: str, scale: str, rounds: int, names: list[str] | None = None) -> str:
+    """Return the table of times inside one running process each: jobs of a running engine, COPY of a connection."""
+    data = _data(work, form, scale)
+    with _engine(work, data) as jobs, _duckdb(data, form) as connection:
+        rows, ratios = [], []
+        for name in names or QUERIES:
+            ways = {"tolva": _job(jobs, work, data, form, name), "duckdb": _copy(connection, work, name)}
+            seconds = {way: [answer() for _ in range(rounds + 1)][1:] for way, answer in ways.items()}
+            ours, theirs = (statistics.median(seconds[way]) for way in ways)
+            ratios.append(ours / theirs)
+            rows.append([name, f"{ours:.3f}", f"{theirs:.3f}", f"{ours / theirs:.2f}"])
+            print(f"  {name}: {ours:.3f} s, DuckDB {theirs:.3f} s, {ours / theirs:.2f}", file=sys.stderr)
+            _same(work, name)
+    return _with_means(rows, ratios)
+
+
+def as_commands(work: Path, scale: str, rounds: int) -> str:
+    """Return the table of times of whole processes, start and end included, that answer all 22 queries."""
+    data = _data(work, "parquet", scale)
+    document = work / "tpch.yaml"
+    document.write_text(_document(QUERIES, "parquet"))
+    script = f"""
+import duckdb
+connection = duckdb.connect(config={{"threads": {WORKERS}}})
+for table in {TABLES!r}:
+    connection.execute(f"CREATE VIEW {{table}} AS FROM '{data}/{{table}}.parquet'")
+for name, sql in {QUERIES!r}.items():
+    connection.execute(f"COPY ({{sql}}) TO '{work}/{{name}}.csv'")
+"""
+    tolva = Path(sys.executable).with_name("tolva")
+    output = work / "all"
+    commands: dict[str, list[Any]] = {
+        "tolva run": [tolva, "run", document, "--data", data, "--output", output, "--state", work / "state", "-q"],
+        "DuckDB script": [sys.executable, "-c", script],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds + 1):
+        for name, command in commands.items():
+            shutil.rmtree(output, ignore_errors=True)
+            began = time.perf_counter()
+            subprocess.run([str(word) for word in command], check=True)
+            seconds[name].append(time.perf_counter() - began)
+    ours, theirs = (statistics.median(times[1:]) for times in seconds.values())
+    return table(
+        ["all 22 queries", "wall seconds (median)", "ratio"],
+        [["tolva run", f"{ours:.2f}", f"{ours / theirs:.2f}"], ["DuckDB script", f"{theirs:.2f}", ""]],
+    )
+
+
+def _data(work: Path, form: str, scale: str) -> Path:
+    folder = work / f"tpch-{scale}-{form}"
+    if not folder.exists():
+        command = Path(sys.executable).with_name("tpchgen-cli")
+        subprocess.run([command, form, "--scale-factor", scale, "--output-dir", folder, "--quiet"], check=True)
+    return folder
+
+
+@contextmanager
+def _engine(work: Path, data: Path) -> Iterator[JobService]:
+    settings = Settings(
+        state=work / "state",
+        workers=WORKERS,
+        chunk_bytes=64 * 2**20,
+        memory_bytes=4 * _GIB,
+        lease_seconds=15.0,
+        task_seconds=None,
+    )
+    with service(settings, data=data, grace_seconds=0) as (jobs, _):
+        yield jobs
+
+
+@contextmanager
+def _duckdb(data: Path, form: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": WORKERS}) as connection:
+        for name in TABLES:
+            columns = f"columns = {_types(data, name)}" if form == "csv" else ""
+            source = f"read_csv('{data}/{name}.csv', {columns})" if columns else f"'{data}/{name}.{form}'"
+            connection.execute(f"CREATE VIEW {name} AS FROM {source}")
+        yield connection
+
+
+def _types(data: Path, name: str) -> dict[str, str]:
+    """Return the types of the specification, which the Parquet files have."""
+    parquet = data.with_name(data.name.replace("csv", "parquet")) / f"{name}.parquet"
+    return {row[0]: row[1] for row in duckdb.execute(f"DESCRIBE FROM '{parquet}'").fetchall()}
+
+
+def _job(jobs: JobService, work: Path, data: Path, form: str, name: str) -> Callable[[], float]:
+    types = {t: _types(data, t) for t in TABLES} if form == "csv" else {}
+    document = parse(_document({name: QUERIES[name]}, form, types), name)
+    to = work / "ours" / f"{name}.csv"
+    to.parent.mkdir(exist_ok=True)
+
+    def answer() -> float:
+        began = time.perf_counter()
+        job_id = jobs.submit(document, "local", may_read_files=True).id
+        changed = threading.Event()
+        with jobs.watching(job_id, changed.set):
+            while not (job := jobs.job(job_id, None)).status.final:
+                changed.wait(1)
+                changed.clear()
+        if job.error:
+            raise TolvaError.from_dict(job.error)
+        with to.open("wb") as file:
+            for part in jobs.parts(job_id, None):
+                file.writelines(jobs.read(part, 0, part.bytes))
+        seconds = time.perf_counter() - began
+        jobs.delete(job_id, None)
+        return seconds
+
+    return answer
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, work: Path, name: str) -> Callable[[], float]:
+    to = work / "theirs" / f"{name}.csv"
+    to.parent.mkdir(exist_ok=True)
+
+    def answer() -> float:
+        began = time.perf_counter()
+        connection.execute(f"COPY ({QUERIES[name]}) TO '{to}'")
+        return time.perf_counter() - began
+
+    return answer
+
+
+def _document(queries: Mapping[str, str], form: str, types: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    lines = ["kind: query", "tables:"]
+    for name in TABLES:
+        declared = ", ".join(f'{column}: "{type_}"' for column, type_ in (types or {}).get(name, {}).items())
+        lines.append(f"  {name}: {{files: {name}.{form}{f', columns: {{{declared}}}' if declared else ''}}}")
+    lines.append("queries:")
+    for name, sql in queries.items():
+        lines += [f"  {name}:", "    format: csv", "    sql: |", *(f"      {line}" for line in sql.splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def _same(work: Path, name: str) -> None:
+    """Assert that both wrote the same: numbers may differ in the last digit of a double, and ties in their order."""
+    ours, theirs = (_cells(path) for path in (work / "ours" / f"{name}.csv", work / "theirs" / f"{name}.csv"))
+    assert len(ours) == len(theirs), name
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == other or math.isclose(float(one), float(other), rel_tol=1e-9), (name, one, other)
+
+
+def _cells(path: Path) -> list[str]:
+    return [cell for line in sorted(path.read_text().splitlines()) for cell in line.split(",")]
+
+
+def _with_means(rows: list[list[str]], ratios: list[float]) -> str:
+    mean = statistics.geometric_mean(ratios)
+    rows.append(["geometric mean", "", "", f"**{mean:.2f}**"])
+    rows.append(["worst", "", "", f"{max(ratios):.2f}"])
+    return table(["query", "tolva, seconds", "DuckDB, seconds", "ratio"], rows)
