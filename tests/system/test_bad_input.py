@@ -155,6 +155,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+def test_the_record_that_a_query_fails_over_is_named(folder: Path, tolva: Tolva) -> None:
+    # Given records of which one spans two lines, and a later one that can't be cast
+    lines = [f"{n},{n}" for n in range(3000)]
+    lines[7], lines[2000] = '7,"x\ny"', "2000,oops"
+    (folder / "n.csv").write_text("a,b\n" + "\n".join(lines) + "\n")
+    path = folder / "job.yaml"
+    sql = "SELECT sum(CASE WHEN a > 10 THEN b::BIGINT END) FROM n"
+    path.write_text(f"kind: query\ntables: {{n: {{files: n.csv, columns: {{b: VARCHAR}}}}}}\nqueries: {{q: {sql}}}\n")
+    # When a query casts it, whether its chunk begins the file or not
+    for chunk in ("1MB", "1KB"):
+        done = tolva("run", path, "--chunk", chunk)
+        # Then the error names query, stage, value, file and line
+        assert done.returncode == 1
+        assert_told(done, "Query 'q' failed in stage scan_n", "'oops'", "the record in line 2003 of n.csv")
+
+
+def test_a_query_that_fails_over_all_records_names_none(folder: Path, tolva: Tolva) -> None:
+    (folder / "n.csv").write_text("a\n" + "9223372036854775807\n" * 3)
+    path = folder / "job.yaml"
+    path.write_text('kind: query\ntables: {n: {files: n.csv}}\nqueries: {q: "SELECT product(a)::BIGINT FROM n"}\n')
+    done = tolva("run", path)
+    assert done.returncode == 1
+    assert_told(done, "Query 'q' failed in stage")
+    assert "record in line" not in done.stderr
+
+
 def test_a_full_disk_for_results(folder: Path, tolva: Tolva, small_disk: Path) -> None:
     (folder / "t.csv").write_text("a,b,d\n" + "1,2.5,2024-01-01\n" * 200_000)
     path = folder / "job.yaml"
