@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -112,3 +114,20 @@ def test_a_giant_record_is_named_with_its_line() -> None:
     intake.feed(b"id,name\n" + b"1,x\n" * 20_000 + b'2,"open\n')
     with pytest.raises(InputError, match=r"^big.csv:20002: the record at byte 80008 is longer than"):
         intake.feed(b"3,y\n" * 2**22)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ENCODED if not kind.startswith("utf-8")])
+def test_a_local_file_is_gone_on_with_where_it_was_cut_last(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(ENCODED[kind])
+    encoding = "latin-1" if kind == "latin-1" else None
+    (new,) = formats.resolve("t", Spec([path.name], encoding=encoding), tmp_path).files
+    file = File(
+        1, "j", "t", new.name, new.location, new.bytes, new.fingerprint, new.layout, new.first_byte, ended=False
+    )
+    whole = list(formats.pieces_of(file, CHUNK_BYTES))
+    assert len(whole) > 3
+    for i, piece in enumerate(whole):
+        rest = list(formats.pieces_of(replace(file, cut_bytes=piece.chunk.offset), CHUNK_BYTES))
+        assert b"".join(each.data for each in rest) == b"".join(each.data for each in whole[i:])
+        assert rest[0].chunk.traits["lines_before"] == piece.chunk.traits["lines_before"]
