@@ -76,6 +76,17 @@ class Kept:
     abandoned_seconds: float = 7 * 24 * 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What there is in the catalog: jobs by status, tasks of unfinished jobs by role and state, attempts by outcome."""
+
+    jobs: dict[str, int]
+    tasks: dict[tuple[str, str], int]
+    attempts: dict[str, int]
+    bytes_read: int
+    records_read: int
+
+
 class Catalog(Protocol):
     """Durable truth, for any number of processes at once."""
 
@@ -345,8 +356,8 @@ class Catalog(Protocol):
         """Note that the job's stored files are gone for good."""
         ...
 
-    def count_jobs(self) -> dict[str, int]:
-        """Return how many jobs there are of each status."""
+    def counts(self) -> Counts:
+        """Count jobs, tasks, attempts and what was read."""
         ...
 
     def add_key(self, key: Key) -> None:

@@ -227,9 +227,3 @@ def unfed(tx: Tx) -> list[str]:
     """Return the ids of the service's jobs whose input has not ended."""
     query = select(job.c.id).where(job.c.origin == Origin.SERVICE, job.c.status.in_(LIVE), job.c.input_ended.is_(False))
     return list(tx.connection.execute(query.order_by(job.c.created_at)).scalars())
-
-
-def count_by_status(tx: Tx) -> dict[str, int]:
-    """Count all jobs by their status."""
-    rows = tx.connection.execute(select(job.c.status, func.count()).group_by(job.c.status))
-    return {row[0]: row[1] for row in rows}

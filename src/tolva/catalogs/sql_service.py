@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 
-from tolva.catalog import Kept
-from tolva.catalogs import jobs, keys, uploads
+from tolva.catalog import Counts, Kept
+from tolva.catalogs import counting, jobs, keys, uploads
 from tolva.catalogs.transactions import Tx
 from tolva.model import Hint, Job, Key, NewUpload, Received, Upload
 
@@ -73,10 +73,10 @@ class SqlService(ABC):
         with self._write("mark_files_deleted") as tx:
             jobs.mark_files_deleted(tx, job_id)
 
-    def count_jobs(self) -> dict[str, int]:
-        """Return how many jobs there are of each status."""
+    def counts(self) -> Counts:
+        """Count jobs, tasks, attempts and what was read."""
         with self._read() as tx:
-            return jobs.count_by_status(tx)
+            return counting.counts(tx)
 
     def add_key(self, key: Key) -> None:
         """Record a new key."""

@@ -13,6 +13,7 @@ from tolva.errors import UsageError
 
 if TYPE_CHECKING:
     from tolva.catalog import Catalog
+    from tolva.jobs.documents import JobDocument
 
 _GRACE_SECONDS = 10.0
 
@@ -27,6 +28,10 @@ def serve(
     require_keys: Annotated[
         bool, typer.Option("--require-keys", envvar="TOLVA_REQUIRE_KEYS", help="Ask for keys on loopback, too.")
     ] = False,
+    process: Annotated[
+        Path | None,
+        typer.Option(envvar="TOLVA_PROCESS", help="Job document for POST /process.", metavar="JOB.yaml"),
+    ] = None,
     state: options.State = None,
     workers: options.Workers = None,
     chunk: options.ChunkSize = options.CHUNK,
@@ -52,8 +57,19 @@ def serve(
     with service(settings, data=data, grace_seconds=_GRACE_SECONDS) as (jobs, catalog):
         if keys_needed:
             _check_keys(catalog, host)
-        app = make_app(jobs, Doors(catalog, keys_needed=keys_needed))
+        app = make_app(
+            jobs, Doors(catalog, keys_needed=keys_needed), process_document=_to_send(process) if process else None
+        )
         server.run(app, server.Address(host, port), lambda url: typer.echo(f"tolva serves on {url}", err=True))
+
+
+def _to_send(path: Path) -> JobDocument:
+    from tolva.jobs.documents import load  # noqa: PLC0415 - keeps --help quick
+
+    document = load(path).to_send()[0]
+    if len(document.uploads()) != 1:
+        raise UsageError(f"{path} takes files for {len(document.uploads())} tables; POST /process sends just one.")
+    return document
 
 
 def _is_loopback(host: str) -> bool:

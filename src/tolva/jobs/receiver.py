@@ -68,6 +68,8 @@ class Receiver:
         self.received_bytes = upload.received_bytes
         self._digest = hashlib.sha256() if upload.received_bytes == 0 else None
         self._chunks: list[Chunk] = []
+        self.chunks_created = 0
+        self.chunk_bytes = intakes.chunk_bytes
         # What an intake that can't go on by its state alone (of compressed files) must be fed again: objects that hold
         # the file's bytes from the beginning, and behind them what isn't in an object yet; None if that isn't needed.
         state = upload.state or {"intake": None, "replay": []}
@@ -168,6 +170,7 @@ class Receiver:
                 ended=ended,
             )
         )
+        self.chunks_created += len(self._chunks)
         self._chunks = []
         self.upload = self._catalog.upload(before.id)
         self._forget(before, state)

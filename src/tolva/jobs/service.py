@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tolva.backends import Backends
-from tolva.catalog import Kept
+from tolva.catalog import Counts, Kept
 from tolva.errors import ConflictError, DocumentError, ExpiredError, NotFoundError, StateError
 from tolva.jobs.cleaner import Cleaner
 from tolva.jobs.crew import Crew, CrewSettings
@@ -28,7 +28,7 @@ from tolva.jobs.documents.common import TableSpec
 from tolva.jobs.receiver import Intakes, Receiver
 from tolva.jobs.tender import Tender
 from tolva.jobs.watch import Watch
-from tolva.model import Job, NewJob, NewUpload, Origin, Part, Progress, Task, Upload
+from tolva.model import Job, NewJob, NewUpload, Origin, Part, Progress, StoredTable, Task, Upload
 from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 from tolva.work.children import Children
@@ -312,6 +312,25 @@ class JobService:
                 )
             if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 raise DocumentError(f"files: {pattern} leads out of the server's data folder.")
+
+    # -- stored tables ----------------------------------------------------------------------------------------------
+
+    def tables(self, client: str) -> list[StoredTable]:
+        """Return the client's stored tables by name."""
+        return self._catalog.tables(client)
+
+    def table(self, client: str, name: str) -> StoredTable:
+        """Return a stored table. NotFoundError if the client has none of that name."""
+        return self._catalog.table(client, name)
+
+    def drop_table(self, client: str, name: str) -> None:
+        """Forget a stored table; its objects go when nobody reads them any more."""
+        self._catalog.drop_table(client, name)
+        self._cleaner.wake()
+
+    def counts(self) -> Counts:
+        """Count what there is, for operators."""
+        return self._catalog.counts()
 
     # -- results ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,48 @@
+"""Figures for Prometheus, counted anew from the catalog whenever they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tolva.catalog import Counts
+from tolva.gateway.services import Service
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(service: Service) -> PlainTextResponse:
+    """Tell how many jobs and tasks there are of which status, what waits, and what was read and lost."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(service.counts()))
+    return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Collected(Collector):
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        jobs = GaugeMetricFamily("tolva_jobs", "Jobs by status.", labels=["status"])
+        for status, count in counts.jobs.items():
+            jobs.add_metric([status], count)
+        tasks = GaugeMetricFamily(
+            "tolva_tasks", "Tasks of unfinished jobs by role and state.", labels=["role", "state"]
+        )
+        for (role, state), count in counts.tasks.items():
+            tasks.add_metric([role, state], count)
+        attempts = CounterMetricFamily("tolva_attempts", "Attempts by how they ended.", labels=["outcome"])
+        for outcome, count in counts.attempts.items():
+            attempts.add_metric([outcome], count)
+        yield jobs
+        yield tasks
+        yield attempts
+        yield CounterMetricFamily("tolva_read_bytes", "Input bytes read by committed tasks.", value=counts.bytes_read)
+        yield CounterMetricFamily("tolva_read_records", "Input records read by them.", value=counts.records_read)
