@@ -87,6 +87,26 @@ def test_a_second_put_replaces_the_first_and_readers_keep_what_they_had(storage:
     assert whole(storage, "k") == b"2nd"
 
 
+def test_what_is_stored_may_come_from_the_storage_itself(storage: Storage) -> None:
+    storage.put("a", [b"first ", b"second"])
+
+    storage.put("b", (buffer for key in ("a", "a") for buffer in storage.get(key, [(0, 6)])))
+    storage.put("c", storage.stream("b", block_bytes=4))
+
+    assert whole(storage, "c") == b"first first "
+
+
+def test_what_is_stored_may_fail_to_come(storage: Storage) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"first"
+        raise LookupError("no more")
+
+    with pytest.raises(LookupError, match="no more"):
+        storage.put("a", broken())
+
+    assert storage.size("a") is None
+
+
 def test_what_was_read_outlives_its_deletion(storage: Storage) -> None:
     storage.put("k", [b"content"])
     views = storage.get("k", [(0, 3), (3, 4)])

@@ -69,6 +69,13 @@ def test_a_list_of_keys_and_gzip(tmp_path: Path) -> None:
     assert claims_of(tmp_path) == {"a": 3, "7": 3, "0x": 3}
 
 
+def test_many_fetchers_fit_into_the_memory_of_a_child(tmp_path: Path) -> None:
+    (tmp_path / "keys.txt").write_text("".join(f"{number}\n" for number in range(3000)))
+    code, _, err = export(tmp_path, "--memory", "200MB", keys={"file": "keys.txt"}, fetchers=256, batch_size=3)
+    assert code == 0, err
+    assert len(claims_of(tmp_path)) == 3000
+
+
 def test_nothing_found_makes_no_part(tmp_path: Path) -> None:
     code, out, err = export(tmp_path, keys=["a"], source={"kind": "claims", "claims_per_key": 0})
     assert (code, out) == (0, ""), err

@@ -90,6 +90,9 @@ class S3:
             "-filer",
             "-s3",
             f"-s3.config={folder / 's3.json'}",
+            # Unasked they would listen on ports that are the same for every server on the machine.
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
             *ports,
         ]
         process = Process(words, folder / "log", cwd=folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
@@ -122,7 +123,8 @@ class S3Storage:
                 # A condition holds for a whole request, so the object must go up in one.
                 obstore.put(self._store, key, b"".join(counted), mode="create", use_multipart=False)
             else:
-                obstore.put(self._store, key, iter(counted))
+                with ThreadPoolExecutor(1, thread_name_prefix="s3-put") as other_thread:
+                    obstore.put(self._store, key, _taken_in(other_thread, iter(counted)))
         crash.point("storage.put.after")
         return counted.bytes
 
@@ -152,6 +154,16 @@ class _Counted:
             self.bytes += len(view)
             yield view
         crash.point("storage.put.unfinished")
+
+
+def _taken_in(thread: ThreadPoolExecutor, buffers: Iterator[memoryview]) -> Iterator[memoryview]:
+    """Yield the buffers, taken in that thread.
+
+    The calling thread drives the upload and can't wait for another request meanwhile, such as the one that reads what
+    is being stored: obstore would end the process.
+    """
+    while (buffer := thread.submit(next, buffers, None).result()) is not None:
+        yield buffer
 
 
 def _batches(keys: Iterable[str]) -> Iterator[builtins.list[str]]:
