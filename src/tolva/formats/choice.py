@@ -10,8 +10,9 @@ from tolva.formats.table import TableSpec
 
 DELIMITED = "delimited"
 PARQUET = "parquet"
+NDJSON = "ndjson"
 
-FORMATS = (DELIMITED, PARQUET)
+FORMATS = (DELIMITED, NDJSON, PARQUET)
 """The formats there are, by the names of their packages."""
 
 _ENDINGS = {
@@ -20,12 +21,12 @@ _ENDINGS = {
     ".psv": DELIMITED,
     ".txt": DELIMITED,
     ".dat": DELIMITED,
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
+    ".ndjson": NDJSON,
+    ".jsonl": NDJSON,
     ".parquet": PARQUET,
 }
 _PACKED = (".gz", ".zst")
-_MAGIC = {b"PAR1": PARQUET, b"{": "ndjson"}
+_MAGIC = {b"PAR1": PARQUET, b"{": NDJSON}
 
 
 def format_of(spec: TableSpec, files: Sequence[tuple[str, Path | None]]) -> str:

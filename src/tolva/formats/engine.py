@@ -1,4 +1,4 @@
-"""The DuckDB that says what types and values mean; formats ask it, and it opens no file and sees no variable."""
+"""The DuckDB that says what types and values mean; formats ask it. It opens no file of a disk and sees no variable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from tolva.errors import DocumentError
 def engine() -> duckdb.DuckDBPyConnection:
     """Return this process's own instance; take a cursor of it for statements."""
     connection = duckdb.connect(config=_SETTINGS)
-    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    for setting in _LAST_SETTINGS:
+        connection.execute(f"SET GLOBAL {setting}")
     return connection
+
+
+def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """Return the rows of a SELECT; truth values as Arrow's own, in which others look for them."""
+    table = connection.sql(sql).to_arrow_table()
+    plain = [field.with_type(pa.bool_()) if field.type == pa.bool8() else field for field in table.schema]
+    return table.cast(pa.schema(plain))
 
 
 @lru_cache(maxsize=1024)
@@ -41,8 +49,18 @@ def canonical(name: str) -> str:
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
-    "enable_external_access": False,
     "python_enable_replacements": False,
     # UUID, JSON and others keep their type only so.
     "arrow_lossless_conversion": True,
 }
+_LAST_SETTINGS = (
+    "TimeZone = 'UTC'",
+    # What is in memory can be read as a file.
+    "allowed_directories = ['/proc/self/fd/']",
+    "enable_external_access = false",
+)
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tolva.formats.reject import Sorted
 
-__all__ = ["NAME", "cut", "cutter", "intake", "open_table", "read", "sort_out"]
+__all__ = ["NAME", "cut", "cutter", "intake", "open_table", "opened_text", "read", "sort_out"]
 
 
 def cut(file: File, chunk_bytes: int) -> Iterator[Chunk]:
@@ -71,7 +71,7 @@ def read(
     # Loads Arrow, which a process that only cuts doesn't need.
     from tolva.formats.delimited.reader import read_chunk  # noqa: PLC0415
 
-    with _text(file, chunk, stored) as text:
+    with opened_text(file, chunk, stored) as text:
         return read_chunk(text, types, wanted)
 
 
@@ -81,12 +81,13 @@ def sort_out(
     """See ``Format.sort_out``."""
     from tolva.formats.delimited import sorting  # noqa: PLC0415 - likewise
 
-    with _text(file, chunk, stored) as text:
+    with opened_text(file, chunk, stored) as text:
         return sorting.sort_out(text, types, wanted)
 
 
 @contextmanager
-def _text(file: File, chunk: Chunk, stored: Stored | Held | None) -> Iterator[Text]:
+def opened_text(file: File, chunk: Chunk, stored: Stored | Held | None) -> Iterator[Text]:
+    """Lend a chunk's bytes with all that must be known to read them. InputError as ``Format.read``."""
     dialect, header = _dialect(file.layout), file.layout["header"]
     if stored is not None:
         origin = Origin(file.name, chunk.offset, lambda: int(chunk.traits["lines_before"]))

@@ -45,8 +45,12 @@ class Bounds:
             return PLACES.empty_table()
         origin, starts = self.text.origin, self.starts[numbers]
         lines = np.searchsorted(self.line_ends, starts, side="right") + origin.lines_before() + 1
-        raw = self._taken(numbers, self.stops).cast(pa.binary())
+        raw = self.raw(numbers).cast(pa.binary())
         return pa.table([pa.array(lines), pa.array(starts + origin.offset), raw], schema=PLACES)
+
+    def raw(self, numbers: Positions) -> pa.Array:
+        """Return the bytes of these records without their line ends."""
+        return self._taken(numbers, self.stops)
 
     def joined(self, numbers: Positions) -> memoryview:
         """Return the bytes of these records, line ends included, one after the other."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tolva.formats.engine import engine, type_of
+from tolva.formats.engine import answer, engine, type_of
 
 _INTERVAL_BYTES = 12
 _MICROSECONDS = 1_000_000
@@ -102,7 +102,7 @@ def _cast(given: Mapping[str, pa.ChunkedArray], types: Mapping[str, str]) -> dic
     listed = ", ".join(f"try_cast(c{i} AS {types[name]}) AS c{i}" for i, name in enumerate(given))
     with engine().cursor() as connection:
         connection.register("source", source)
-        values = connection.sql(f"SELECT {listed} FROM source").to_arrow_table()
+        values = answer(connection, f"SELECT {listed} FROM source")
     return dict(zip(given, values.columns, strict=True))
 
 

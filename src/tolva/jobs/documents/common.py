@@ -23,7 +23,7 @@ class FileSpec(Strict):
     """Where records are and how their files are written; what isn't said is found out from the files."""
 
     files: list[str] = Field(default_factory=list)
-    format: Literal["delimited", "parquet"] | None = None
+    format: Literal["delimited", "ndjson", "parquet"] | None = None
     compression: Literal["none", "gzip", "zstd"] | None = None
     encoding: Literal["utf-8", "latin-1", "utf-16", "utf-16-le", "utf-16-be"] | None = None
     skip: int = Field(default=0, ge=0)
