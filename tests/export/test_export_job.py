@@ -63,6 +63,18 @@ def test_parts_of_a_known_size(tmp_path: Path) -> None:
     assert claims_of(tmp_path) == {f"{number:04}": 3 for number in range(2000)}
 
 
+def test_keys_of_a_stored_table(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("".join(f"{number:03}\n" for number in range(50)))
+    query = {"sql": "SELECT DISTINCT id FROM t WHERE id >= '040'", "store_as": "wanted"}
+    table = {"files": "t.csv", "header": False, "columns": {"id": "VARCHAR"}}
+    (tmp_path / "query.json").write_text(json.dumps({"kind": "query", "tables": {"t": table}, "queries": {"q": query}}))
+    code, _, err = command.run("run", "query.json", cwd=tmp_path)
+    assert code == 0, err
+    code, _, err = export(tmp_path, keys={"stored": "wanted", "column": "id"})
+    assert code == 0, err
+    assert claims_of(tmp_path) == {f"{number:03}": 3 for number in range(40, 50)}
+
+
 def test_a_list_of_keys_and_gzip(tmp_path: Path) -> None:
     code, out, err = export(tmp_path, keys=["a", 7, "0x"], output={"gzip": True})
     assert (code, out.split()) == (0, ["out/Z9000_0001.ndjson.gz"]), err
