@@ -20,6 +20,7 @@ from tolva.model import (
     Done,
     Failed,
     File,
+    FleetWorker,
     Hint,
     Job,
     Key,
@@ -35,8 +36,9 @@ from tolva.model import (
     TableObject,
     Task,
     Upload,
+    WorkerReport,
 )
-from tolva.plan import Plan
+from tolva.plan import Plan, Role
 from tolva.states import JobStatus
 
 
@@ -374,6 +376,28 @@ class Catalog(Protocol):
 
     def revoke_key(self, key_id: str) -> None:
         """Let the key open nothing from now on. NotFoundError if there is none."""
+        ...
+
+    # -- the fleet --------------------------------------------------------------------------------------------------
+
+    def report_worker(self, report: WorkerReport) -> set[Role]:
+        """Record that this worker lives, and how it is; return the roles that are paused."""
+        ...
+
+    def forget_worker(self, name: str) -> None:
+        """Note that this worker has ended in good order."""
+        ...
+
+    def fleet(self) -> list[FleetWorker]:
+        """Return the workers that reported within a day and haven't ended, by name."""
+        ...
+
+    def pause_role(self, role: Role) -> None:
+        """Let the whole fleet take no more tasks of this role; running ones finish."""
+        ...
+
+    def resume_role(self, role: Role) -> None:
+        """Let the fleet take tasks of this role again."""
         ...
 
     def close(self) -> None:

@@ -11,12 +11,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tolva.backends import Backends
+    from tolva.dispatchers.celery import CeleryDispatcher
     from tolva.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where a fleet's truth, hints and bytes are, as URLs; ``name`` tells fleets that share a broker apart."""
+
+    database: str
+    broker: str
+    bucket: str
+    name: str = "tolva"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line, the environment and ``tolva.toml`` can say. Sizes in bytes, times in seconds."""
+    """What the command line, the environment and ``tolva.toml`` can say. Sizes in bytes, times in seconds.
+
+    With ``cluster`` jobs are worked on by a fleet; ``patience_seconds`` is how long a call waits for its database.
+    """
 
     state: Path
     workers: int
@@ -24,6 +38,8 @@ class Settings:
     memory_bytes: int
     lease_seconds: float
     task_seconds: float | None
+    cluster: Places | None = None
+    patience_seconds: float = 30.0
 
 
 def default_state() -> Path:
@@ -32,8 +48,12 @@ def default_state() -> Path:
     return Path(data) / "tolva"
 
 
-def local_storage(settings: Settings) -> Callable[[], Storage]:
-    """Return what opens the storage of ``embedded``; it can be pickled, for child processes."""
+def open_storage(settings: Settings) -> Callable[[], Storage]:
+    """Return what opens the storage that the settings choose; it can be pickled, for child processes."""
+    if settings.cluster:
+        from tolva.storages.s3 import S3Storage  # noqa: PLC0415 - only the chosen adapters are loaded
+
+        return partial(S3Storage, settings.cluster.bucket)
     from tolva.storages.local import LocalStorage  # noqa: PLC0415 - only the chosen adapters are loaded
 
     return partial(LocalStorage, settings.state / "storage")
@@ -47,6 +67,30 @@ def embedded(settings: Settings) -> Backends:
 
     return Backends(
         catalog=SqliteCatalog(settings.state / "catalog.db"),
-        storage=local_storage(settings)(),
+        storage=open_storage(settings)(),
         dispatcher=LocalDispatcher(),
     )
+
+
+def cluster(settings: Settings, places: Places) -> Backends:
+    """Everything on servers that a fleet of machines shares: PostgreSQL, S3, Celery on RabbitMQ or SQS."""
+    from tolva.backends import Backends  # noqa: PLC0415 - a small question needs no adapters
+    from tolva.catalogs.postgresql import PostgresqlCatalog  # noqa: PLC0415 - only the chosen adapters are loaded
+
+    return Backends(
+        catalog=PostgresqlCatalog(places.database, patience_seconds=settings.patience_seconds),
+        storage=open_storage(settings)(),
+        dispatcher=fleet_dispatcher(places),
+    )
+
+
+def fleet_dispatcher(places: Places) -> CeleryDispatcher:
+    """Return what sends hints to the fleet."""
+    from tolva.dispatchers.celery import CeleryDispatcher  # noqa: PLC0415 - only the chosen adapters are loaded
+
+    return CeleryDispatcher(places.broker, prefix=places.name)
+
+
+def connect(settings: Settings) -> Backends:
+    """Open the backends that the settings choose."""
+    return cluster(settings, settings.cluster) if settings.cluster else embedded(settings)

@@ -432,3 +432,36 @@ class Progress:
     bytes_done: int
     records_done: int
     stages: tuple[StageProgress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """What a worker says of itself now and then. ``memory_bytes``: of its process and its children together."""
+
+    name: str
+    machine: str
+    roles: tuple[Role, ...]
+    slots: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """A task that a worker holds, and for how long its lease still lasts."""
+
+    task_id: int
+    job_id: str
+    stage: str
+    attempt: int
+    running_seconds: float
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWorker:
+    """A worker as the fleet knows it: its last report, how old that is, and what it holds."""
+
+    report: WorkerReport
+    started_at: float
+    silent_seconds: float
+    tasks: tuple[WorkerTask, ...]

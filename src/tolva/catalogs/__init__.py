@@ -2,5 +2,6 @@
 
 ``schema`` has the tables and ``migrate`` brings a database to them; ``sql`` is the door, where each method is one
 transaction; behind it are the statements by subject: ``jobs``, ``admission``, ``inputs``, ``barriers``, ``claims``,
-``committing``, ``reconciling`` and ``reports``. An adapter (``sqlite``) adds what its database does differently.
+``committing``, ``reconciling``, ``reports`` and ``fleet``. An adapter (``sqlite``, ``postgresql``) adds what its
+database does differently.
 """

@@ -79,7 +79,8 @@ def _patient(method: Method) -> Method:
 
 
 def _all_patient(cls: type[PostgresqlCatalog]) -> type[PostgresqlCatalog]:
-    for name, method in vars(SqlCatalog).items():
+    for name in dir(SqlCatalog):
+        method = getattr(SqlCatalog, name)
         if callable(method) and not name.startswith("_") and name != "close":
             setattr(cls, name, _patient(method))
     return cls

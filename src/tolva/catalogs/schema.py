@@ -343,3 +343,17 @@ table_use = Table(
     Column("version", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("machine", Text, nullable=False),
+    Column("roles", _Json, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+)
+
+paused_role = Table("paused_role", metadata, Column("role", Text, primary_key=True))

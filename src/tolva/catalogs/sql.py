@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from tolva import crash
 from tolva.catalog import Limits
 from tolva.catalogs import admission, barriers, claims, committing, inputs, jobs, reconciling, reports
+from tolva.catalogs.sql_fleet import SqlFleet
 from tolva.catalogs.sql_service import SqlService
 from tolva.catalogs.sql_tables import SqlTables
 from tolva.catalogs.transactions import Inserts, Tx
@@ -29,7 +30,7 @@ WRITES = "tolva_writes"
 """The execution option that says of a transaction that it will write, for databases that lock before they read."""
 
 
-class SqlCatalog(SqlService, SqlTables, ABC):
+class SqlCatalog(SqlService, SqlTables, SqlFleet, ABC):
     """All of a catalog but what differs between databases."""
 
     def __init__(self, engine: Engine, inserts: Inserts, limits: Limits) -> None:

@@ -16,7 +16,23 @@ from typing import Annotated, NoReturn
 import typer
 
 import tolva
-from tolva.cli import demo, explain, generate, ingest, keys, query, remote, rollup, run_job, serve, tables
+from tolva.cli import (
+    demo,
+    doctor,
+    explain,
+    generate,
+    ingest,
+    keys,
+    migrate,
+    query,
+    remote,
+    rollup,
+    run_job,
+    serve,
+    tables,
+    worker,
+    workers,
+)
 from tolva.errors import InterruptedJobError, TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
@@ -35,11 +51,15 @@ app.command(name="run")(run_job.run)
 app.command(name="sql")(query.sql)
 app.command(name="explain")(explain.explain)
 app.command(name="serve")(serve.serve)
+app.command(name="worker")(worker.worker)
+app.command(name="migrate")(migrate.migrate)
+app.command(name="doctor")(doctor.doctor)
 app.command(name="ingest")(ingest.ingest)
 app.command(name="rollup")(rollup.rollup)
 for command in (remote.submit, remote.status, remote.watch, remote.results, remote.cancel, remote.retry, remote.jobs):
     app.command()(command)
 app.add_typer(generate.app, name="generate")
+app.add_typer(workers.app, name="workers")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tables.app, name="tables")
 

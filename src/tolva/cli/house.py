@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from tolva.config import Settings, embedded, local_storage
+from tolva.config import Settings, connect, open_storage
 from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
@@ -28,12 +28,12 @@ _PRELOAD = (
 def task_setup(settings: Settings) -> TaskSetup:
     """Return how children of these settings get ready."""
     return TaskSetup(
-        local_storage(settings),
+        open_storage(settings),
         memory_bytes=settings.memory_bytes // settings.workers,
         threads=1,
         spill=settings.state / "spill",
         kernels=KERNELS,
-        remote=False,
+        remote=settings.cluster is not None,
     )
 
 
@@ -54,7 +54,7 @@ def runner(settings: Settings) -> Iterator[Run]:
     gc.enable()
     try:
         yield Run(
-            partial(embedded, settings),
+            partial(connect, settings),
             children,
             RunSettings(
                 state=settings.state,
@@ -62,6 +62,7 @@ def runner(settings: Settings) -> Iterator[Run]:
                 chunk_bytes=settings.chunk_bytes,
                 lease_seconds=settings.lease_seconds,
                 task_seconds=settings.task_seconds,
+                fleet=settings.cluster is not None,
             ),
         )
     finally:

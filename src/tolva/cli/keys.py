@@ -63,9 +63,9 @@ def revoke(
 
 @contextmanager
 def _catalog(state: Path | None) -> Iterator[Catalog]:
-    from tolva.config import embedded  # noqa: PLC0415 - keeps --help quick
+    from tolva.config import connect  # noqa: PLC0415 - keeps --help quick
 
-    catalog = embedded(options.settings(state, None)).catalog
+    catalog = connect(options.settings(state, None)).catalog
     try:
         yield catalog
     finally:

@@ -14,7 +14,7 @@ import typer
 from tolva.errors import UsageError
 
 if TYPE_CHECKING:
-    from tolva.config import Settings
+    from tolva.config import Places, Settings
 
 _UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -122,4 +122,22 @@ def settings(
         memory_bytes=share * workers if memory == MEMORY else size(memory),
         lease_seconds=lease_seconds,
         task_seconds=_TASK_SECONDS if task_seconds is None else task_seconds or None,
+        cluster=_cluster(),
     )
+
+
+def _cluster() -> Places | None:
+    """Return where the fleet's servers are, None if nothing is said of any.
+
+    By environment alone: the URLs hold passwords, and a command line can be seen by everybody on the machine.
+    """
+    from tolva.config import Places  # noqa: PLC0415 - keeps --help quick
+
+    names = ("TOLVA_DATABASE", "TOLVA_BROKER", "TOLVA_BUCKET")
+    missing = [name for name in names if not os.environ.get(name)]
+    if len(missing) == len(names):
+        return None
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} must be set too: a fleet needs a database, a broker and a bucket.")
+    database, broker, bucket = (os.environ[name] for name in names)
+    return Places(database, broker, bucket, os.environ.get("TOLVA_FLEET", "tolva"))

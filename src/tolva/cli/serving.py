@@ -10,10 +10,11 @@ from pathlib import Path
 
 from tolva.catalog import Catalog
 from tolva.cli.house import new_children
-from tolva.config import Settings, embedded
+from tolva.config import Settings, connect
 from tolva.jobs import folder_lock
 from tolva.jobs.crew import CrewSettings
 from tolva.jobs.service import JobService, ServiceSettings
+from tolva.plan import Role
 
 
 @contextmanager
@@ -23,16 +24,17 @@ def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> I
         children = new_children(settings, settings.workers)
         preparers = new_children(settings, 1)
         threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
-        backends = embedded(settings)
+        backends = connect(settings)
         crew = CrewSettings(
             name=f"server-{os.getpid()}",
             workers=settings.workers,
             lease_seconds=settings.lease_seconds,
             task_seconds=settings.task_seconds,
+            roles=() if settings.cluster else tuple(Role),
         )
         chosen = ServiceSettings(crew=crew, chunk_bytes=settings.chunk_bytes, data=data and data.resolve())
         jobs = JobService(backends, children, preparers, chosen)
-        jobs.start(alone=True)
+        jobs.start(alone=settings.cluster is None)
         try:
             yield jobs, backends.catalog
         finally:

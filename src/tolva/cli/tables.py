@@ -70,9 +70,9 @@ def drop(name: Name, state: options.State = None) -> None:
 
 @contextmanager
 def _opened(state: options.State) -> Iterator[Backends]:
-    from tolva.config import embedded  # noqa: PLC0415 - keeps --help quick
+    from tolva.config import connect  # noqa: PLC0415 - keeps --help quick
 
-    backends = embedded(options.settings(state, None))
+    backends = connect(options.settings(state, None))
     try:
         yield backends
     finally:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import socket
 import threading
 import time
 import warnings
@@ -86,6 +88,8 @@ class EmbeddedWorker:
         self._app.set_default()
         self._controller = WorkController(
             app=self._app,
+            # Several on one machine must not share a name: the queue for remote control is named by it.
+            hostname=f"tolva-{os.getpid()}-{secrets.token_hex(2)}@{socket.gethostname()}",
             pool=_WokenPool,
             consumer_cls=_Consumer,
             concurrency=self._prefetch,

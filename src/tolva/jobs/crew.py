@@ -14,12 +14,16 @@ from tolva.work.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class CrewSettings:
-    """How tasks are worked on here. ``workers`` is the number of children; times in seconds."""
+    """How tasks are worked on here. ``workers`` is the number of children; times in seconds.
+
+    ``roles``: whose tasks are done here; none where a fleet does them.
+    """
 
     name: str
     workers: int
     lease_seconds: float = 15.0
     task_seconds: float | None = None
+    roles: tuple[Role, ...] = tuple(Role)
 
 
 class Crew:
@@ -39,6 +43,7 @@ class Crew:
         job_id: str | None = None,
     ) -> None:
         self._slots = settings.workers + 1
+        self._roles = settings.roles
         self._reconciler = Reconciler(backends.catalog, backends.dispatcher, on_change, job_id)
         self._worker = Worker(
             backends.catalog,
@@ -53,8 +58,9 @@ class Crew:
 
     def start(self) -> None:
         """Begin."""
-        # One slot more than children: while one task is committed, the next is claimed already.
-        self._worker.start(list(Role), slots=self._slots)
+        if self._roles:
+            # One slot more than children: while one task is committed, the next is claimed already.
+            self._worker.start(self._roles, slots=self._slots)
         self._reconciler.start()
 
     def wake(self) -> None:

@@ -22,7 +22,7 @@ from tolva.jobs.prepare import Brief, Prepared, ToPrepare
 from tolva.jobs.stored import look_up, sweep, sweep_job
 from tolva.jobs.submit import digest_of, submit
 from tolva.model import Job, Progress
-from tolva.plan import Plan
+from tolva.plan import Plan, Role
 from tolva.states import JobStatus
 from tolva.work.children import Cancel, Children
 
@@ -37,13 +37,14 @@ _GRACE_SECONDS = 0.0
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How a job is run here. Sizes in bytes, times in seconds."""
+    """How a job is run. Sizes in bytes, times in seconds. ``fleet``: others do its tasks."""
 
     state: Path
     workers: int
     chunk_bytes: int
     lease_seconds: float = 15.0
     task_seconds: float | None = None
+    fleet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Run:
                 if stored and not resume:
                     prepared = self._prepare(look_up(backends.catalog, CLIENT, brief))
                 if prepared is None:
-                    job = _taken_up(backends, digest, output)
+                    job = _taken_up(backends, digest, output, fleet=self._settings.fleet)
                 else:
                     job = _new(backends, document, prepared(), digest)
                 if job.status is not JobStatus.COMPLETED:
@@ -130,6 +131,7 @@ class Run:
             workers=settings.workers,
             lease_seconds=settings.lease_seconds,
             task_seconds=settings.task_seconds,
+            roles=() if settings.fleet else tuple(Role),
         )
         crew = Crew(backends, self._children, crew_settings, lambda _: self._changed.set(), job.id)
         feeder = _Feeder(backends, job.id, settings.chunk_bytes, self._changed.set)
@@ -172,9 +174,10 @@ def _end_failed(backends: Backends, job: Job, output: Path) -> NoReturn:
     raise error
 
 
-def _taken_up(backends: Backends, digest: str, output: Path) -> Job:
+def _taken_up(backends: Backends, digest: str, output: Path, *, fleet: bool) -> Job:
     for job in _unfinished(backends.catalog, digest):
-        backends.catalog.release_job(job.id)
+        if not fleet:  # then its workers may still be at it
+            backends.catalog.release_job(job.id)
         return job
     for job in backends.catalog.jobs(client=CLIENT, digest=digest, statuses=[JobStatus.COMPLETED]):
         # Killed after its last file was there: nothing is left to do, and that is no error.

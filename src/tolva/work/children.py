@@ -84,7 +84,7 @@ class Children:
     ) -> None:
         self._context = multiprocessing.get_context("forkserver")
         # The allocator's settings are read as Arrow is loaded, so they come first.
-        self._context.set_forkserver_preload(["tolva.work.allocator", *preload])
+        self._context.set_forkserver_preload(["tolva.work.allocator", "tolva.work.deaf", *preload])
         self._setup = setup
         self._bury = bury
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()

@@ -26,7 +26,7 @@ Outcome = Done | Failed
 _BATCH_BYTES = 4 * 2**20
 """Tasks that read less than this in all are claimed, run and committed together."""
 
-_HAND_BACK_SECONDS = 1.0
+_HAND_BACK_SECONDS = 5.0
 """How long to wait for the handlers of killed children to hand their tasks back."""
 
 

@@ -32,6 +32,7 @@ def upgrade() -> None:
     _create_load()
     _create_content()
     _create_table_use()
+    _create_worker()
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -345,4 +346,23 @@ def _create_table_use() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_table_use_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "table_id", name=op.f("pk_table_use")),
         sqlite_with_rowid=False,
+    )
+
+
+def _create_worker() -> None:
+    op.create_table(
+        "worker",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("machine", sa.Text(), nullable=False),
+        sa.Column("roles", _JSON, nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=False),
+        sa.Column("seen_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_worker")),
+    )
+    op.create_table(
+        "paused_role",
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("role", name=op.f("pk_paused_role")),
     )

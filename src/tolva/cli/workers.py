@@ -1,0 +1,77 @@
+"""``tolva workers``: who works for the fleet, and whose work is paused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tolva.cli import options
+
+if TYPE_CHECKING:
+    from tolva.catalog import Catalog
+    from tolva.model import FleetWorker
+
+_MISSED_SECONDS = 15.0
+
+app = typer.Typer(help="See who works for the fleet; pause and resume roles.")
+
+_RoleName = Annotated[str, typer.Argument(help="scan, reduce or finish.", metavar="ROLE")]
+
+
+@app.callback(invoke_without_command=True)
+def show(context: typer.Context) -> None:
+    """List the fleet's workers: roles, machine, tasks, memory, age of leases.
+
+    Example: tolva workers
+    """
+    if context.invoked_subcommand is None:
+        _show(_catalog().fleet())
+
+
+@app.command()
+def pause(role: _RoleName) -> None:
+    """Let no worker take tasks of a role; running ones finish. Holds for workers to come, until resumed.
+
+    Example: tolva workers pause scan
+    """
+    from tolva.cli.worker import parse_roles  # noqa: PLC0415 - keeps --help quick
+
+    for each in parse_roles(role):
+        _catalog().pause_role(each)
+
+
+@app.command()
+def resume(role: _RoleName) -> None:
+    """Let workers take tasks of a role again.
+
+    Example: tolva workers resume scan
+    """
+    from tolva.cli.worker import parse_roles  # noqa: PLC0415 - keeps --help quick
+
+    for each in parse_roles(role):
+        _catalog().resume_role(each)
+
+
+def _catalog() -> Catalog:
+    from tolva.config import connect  # noqa: PLC0415 - keeps --help quick
+
+    return connect(options.settings(None, 1)).catalog
+
+
+def _show(workers: list[FleetWorker]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
+    from rich.table import Table  # noqa: PLC0415 - likewise
+
+    table = Table("worker", "machine", "roles", "at once", "memory", "heard of", "tasks")
+    for each in workers:
+        report = each.report
+        tasks = "\n".join(
+            f"{task.stage} of job {task.job_id}, attempt {task.attempt}, for {task.running_seconds:.1f} s, "
+            f"lease {task.lease_seconds:.0f} s"
+            for task in each.tasks
+        )
+        heard = f"{each.silent_seconds:.0f} s ago" + (" (missed)" if each.silent_seconds > _MISSED_SECONDS else "")
+        memory = f"{report.memory_bytes / 2**20:,.0f} MB"
+        table.add_row(report.name, report.machine, ", ".join(report.roles), str(report.slots), memory, heard, tasks)
+    Console().print(table)

@@ -1,0 +1,118 @@
+"""A fleet on this machine: real servers, and tolva's own commands as separate processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from servers.postgresql import Postgresql
+from servers.process import Process
+from servers.rabbitmq import Rabbitmq
+from servers.s3 import S3
+from tolva.catalogs.postgresql import PostgresqlCatalog
+
+TOLVA = Path(sys.executable).with_name("tolva")
+PATIENCE_SECONDS = 120.0
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until the condition holds; other processes give no event to wait for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Fleet:
+    """Commands that share a database, a broker and a bucket of their own."""
+
+    postgresql: Postgresql
+    rabbitmq: Rabbitmq
+    s3: S3
+    folder: Path
+    name: str = field(default_factory=lambda: f"t{uuid4().hex[:12]}")
+    workers: list[Process] = field(default_factory=list)
+    commands: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = self.postgresql.database(self.name)
+        self.environment = {
+            **os.environ,
+            **self.s3.access.environment(),
+            "TOLVA_DATABASE": self.database,
+            "TOLVA_BROKER": self.rabbitmq.url,
+            "TOLVA_BUCKET": f"{self.s3.url}/{self.name}",
+            "TOLVA_FLEET": self.name,
+            "TOLVA_STATE": str(self.folder / "state"),
+            "COLUMNS": "250",
+        }
+        self.catalog = PostgresqlCatalog(self.database)
+
+    def worker(self, *words: str, **environment: str) -> Process:
+        """Start a worker."""
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        self.workers.append(Process([TOLVA, "worker", *words], log, env={**self.environment, **environment}))
+        return self.workers[-1]
+
+    def wait_for_workers(self, count: int) -> None:
+        wait_for(lambda: len(self.catalog.fleet()) >= count, f"{count} workers: {self.logs()}")
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start any other command."""
+        process = subprocess.Popen(
+            [str(TOLVA), *map(str, words)],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.commands.append(process)
+        return process
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, which must be a good one."""
+        process = self.start(*words)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, f"{err}\n{self.logs()}"
+        return subprocess.CompletedProcess(process.args, 0, out, err)
+
+    def run_job(self, document: Path, data: Path, output: str, *words: str) -> dict[str, bytes]:
+        """Run a job on the fleet; return its result files."""
+        self.run("run", document, "--data", data, "--output", self.folder / output, "-q", *words)
+        return results(self.folder / output)
+
+    def logs(self) -> str:
+        return "\n".join(worker.log.read_text(errors="replace")[-3000:] for worker in self.workers)
+
+    def failures(self) -> list[str]:
+        """Return what attempts came to, of all that didn't end well."""
+        attempts = [each for job in self.catalog.jobs() for each in self.catalog.attempts(job.id)]
+        return [f"{each.outcome}: {each.error}" for each in attempts if each.outcome not in ("done", "released")]
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.signal(signal.SIGCONT)
+            worker.kill()
+        for command in self.commands:
+            if command.poll() is None:
+                command.kill()
+                command.communicate()
+        self.catalog.close()
+        self.postgresql.drop_databases()
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Return the files of an output folder but for the manifest, which names the job."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if re.search(r"_\d{4}\.", path.name)}

@@ -1,0 +1,129 @@
+"""A fleet gives the answers that one process gives, whoever starts first, stops or pauses."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from fleet import Fleet, results, wait_for
+
+from tolva.plan import Role
+from tolva.states import JobStatus
+
+CHUNK = ("--chunk", "512KB")
+
+
+def test_one_worker_gives_the_same_answers(fleet: Fleet, coffee: Path, answers: dict[str, bytes]) -> None:
+    fleet.worker("--concurrency", "2")
+
+    assert fleet.run_job(coffee.parent / "four_questions.yaml", coffee, "out") == answers
+
+    assert fleet.failures() == []
+
+
+def test_workers_of_split_roles_started_before_and_after_the_job_give_the_same_answers(
+    fleet: Fleet, coffee: Path, answers: dict[str, bytes]
+) -> None:
+    fleet.worker("--role", "scan", "--concurrency", "1")
+    job = fleet.start("run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", "out", "-q", *CHUNK)
+    wait_for(fleet.catalog.jobs, "the job")
+    fleet.worker("--role", "scan", "--concurrency", "1")
+    fleet.worker("--role", "reduce", "--concurrency", "1")
+    fleet.worker("--role", "finish,reduce", "--concurrency", "1")
+
+    _, err = job.communicate(timeout=100)
+
+    assert job.returncode == 0, err
+    assert results(fleet.folder / "out") == answers
+    assert fleet.failures() == []
+    (done,) = fleet.catalog.jobs()
+    workers = {each.worker for each in fleet.catalog.attempts(done.id)}
+    assert len(workers) >= 3
+
+
+def test_a_rolling_restart_spends_no_attempt_and_repeats_nothing(
+    fleet: Fleet, coffee: Path, answers: dict[str, bytes]
+) -> None:
+    for _ in range(2):
+        fleet.worker("--concurrency", "1")
+    fleet.wait_for_workers(2)
+    job = fleet.start("run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", "out", "-q", *CHUNK)
+    for turn in range(6):
+        wait_for(lambda: fleet.catalog.jobs() and fleet.catalog.jobs()[0].status is not JobStatus.PENDING, "work")
+        old = fleet.workers[turn]
+        wait_for(lambda old=old: "takes" in old.log.read_text(), "the worker to begin")
+        fleet.worker("--concurrency", "1")
+        old.signal(signal.SIGTERM)
+        assert old.wait(60) == 0, old.log.read_text()
+        if job.poll() is not None:
+            break
+
+    _, err = job.communicate(timeout=100)
+
+    assert job.returncode == 0, err
+    assert results(fleet.folder / "out") == answers
+    (done,) = fleet.catalog.jobs()
+    assert fleet.failures() == []
+    assert {task.failures for task in fleet.catalog.tasks(done.id)} == {0}
+    committed = [each.task_id for each in fleet.catalog.attempts(done.id) if each.outcome == "done"]
+    assert len(committed) == len(set(committed))
+
+
+def test_a_second_signal_hands_running_tasks_back_at_once(fleet: Fleet, slow: Path) -> None:
+    worker = fleet.worker("--concurrency", "1", "--grace-seconds", "300")
+    fleet.start("run", slow, "--output", "out", "-q")
+    wait_for(lambda: fleet.catalog.jobs() and fleet.catalog.attempts(fleet.catalog.jobs()[0].id), "a task")
+    worker.signal(signal.SIGTERM)
+    wait_for(lambda: "stops" in worker.log.read_text(), "the first signal to be heard")
+    worker.signal(signal.SIGTERM)
+
+    assert worker.wait(30) == 0, worker.log.read_text()
+
+    (job,) = fleet.catalog.jobs()
+    assert [each.outcome for each in fleet.catalog.attempts(job.id)] == ["released"]
+    assert fleet.catalog.fleet() == []
+    fleet.catalog.cancel(job.id)
+
+
+def test_a_paused_role_waits_and_goes_on(fleet: Fleet, coffee: Path, answers: dict[str, bytes]) -> None:
+    fleet.run("workers", "pause", "reduce,finish")
+    fleet.worker("--concurrency", "2")
+    job = fleet.start("run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", "out", "-q")
+    wait_for(lambda: any(hint.role is not Role.SCAN for hint in fleet.catalog.ready()), "work for the paused roles")
+    (done,) = fleet.catalog.jobs()
+    ran = {task.role for task in fleet.catalog.tasks(done.id) if task.attempt}
+    assert ran == {Role.SCAN}
+    assert "scan, reduce, finish" in fleet.run("workers").stdout
+
+    fleet.run("workers", "resume", "reduce,finish")
+
+    _, err = job.communicate(timeout=100)
+    assert job.returncode == 0, err
+    assert results(fleet.folder / "out") == answers
+
+
+def test_the_doctor_finds_what_is_amiss(fleet: Fleet) -> None:
+    well = fleet.run("doctor").stdout
+    assert [line.split()[0] for line in well.splitlines()] == ["ok"] * 4
+
+    fleet.environment["TOLVA_BROKER"] = "amqp://guest:guest@127.0.0.1:1//"
+    ill = fleet.start("doctor")
+    out, _ = ill.communicate(timeout=100)
+
+    assert ill.returncode == 1
+    assert [line.split()[0] for line in out.splitlines()] == ["ok", "ok", "ok", "AMISS"]
+    assert "TOLVA_BROKER" in out
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """Return a job document whose one scan takes minutes."""
+    (tmp_path / "numbers.csv").write_text("n\n" + "\n".join(map(str, range(3000))) + "\n")
+    document = tmp_path / "slow.yaml"
+    document.write_text(
+        "kind: query\n"
+        "tables: {numbers: {files: numbers.csv, columns: {n: BIGINT}}}\n"
+        "queries: {q: {sql: 'SELECT count(*) c FROM numbers a, numbers b, numbers c WHERE a.n + b.n * c.n = 7'}}\n"
+    )
+    return document
