@@ -56,7 +56,16 @@ app.command(name="migrate")(migrate.migrate)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="ingest")(ingest.ingest)
 app.command(name="rollup")(rollup.rollup)
-for command in (remote.submit, remote.status, remote.watch, remote.results, remote.cancel, remote.retry, remote.jobs):
+for command in (
+    remote.submit,
+    remote.status,
+    remote.watch,
+    remote.results,
+    remote.rejects,
+    remote.cancel,
+    remote.retry,
+    remote.jobs,
+):
     app.command()(command)
 app.add_typer(generate.app, name="generate")
 app.add_typer(workers.app, name="workers")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +26,13 @@ Server = Annotated[
 ]
 JobId = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")]
 SERVER = "http://127.0.0.1:8080"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
 
 
 def submit(
@@ -101,6 +110,21 @@ def results(
     with _client(server) as client:
         for path in client.job(job_id).download(output):
             typer.echo(path)
+
+
+def rejects(
+    job_id: JobId,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How the report is written.")] = ReportFormat.NDJSON,
+    server: Server = SERVER,
+) -> None:
+    """Print the report of what a job could not use: every bad record or key, with its place and the reason.
+
+    Example: tolva rejects 34d8ade8b4fff1f2 --format csv > report.csv
+    """
+    with _client(server) as client:
+        for block in client.job(job_id).report(form):
+            sys.stdout.buffer.write(block)
+        sys.stdout.buffer.flush()
 
 
 def cancel(job_id: JobId, server: Server = SERVER) -> None:

@@ -114,6 +114,11 @@ class Job:
         """Return how many records or keys could not be used; the results name each."""
         return self._results().rejects
 
+    def report(self, form: str = "ndjson") -> Iterator[bytes]:
+        """Yield the report of what could not be used, as ``ndjson`` or ``csv``, block by block."""
+        with self._http.stream(f"{self._path}/rejects?format={form}", {}) as response:
+            yield from response.iter_bytes()
+
     def raw(self) -> dict[str, Any]:
         """Return everything the server says of the job."""
         value: dict[str, Any] = self._http.call("GET", self._path).json()

@@ -6,7 +6,21 @@ from fastapi import FastAPI
 
 import tolva
 from tolva import clients
-from tolva.gateway import adding, events, files, health, jobs, metrics, problems, process, results, session, tables, tus
+from tolva.gateway import (
+    adding,
+    events,
+    files,
+    health,
+    jobs,
+    metrics,
+    problems,
+    process,
+    rejects,
+    results,
+    session,
+    tables,
+    tus,
+)
 from tolva.gateway.access import Doors
 from tolva.gateway.compression import Compressed
 from tolva.gateway.logs import Logged
@@ -19,6 +33,7 @@ _ROUTERS = (
     files.router,
     tus.router,
     results.router,
+    rejects.router,
     adding.router,
     process.router,
     tables.router,

@@ -12,6 +12,9 @@ INFO = "info"
 REJECTS = "rejects"
 """The raw bytes of bad records, each with a line end."""
 
+REPORTS = {"ndjson": "report", "csv": "report_csv"}
+"""The queries whose parts are the report, by format."""
+
 KEYS = "keys"
 """Good records' values of columns that must be unique, and where the records are: ``WHERE``."""
 

@@ -117,8 +117,9 @@ def _reports(errand: Errand, chunks: list[_Chunk], totals: Totals) -> Iterator[P
     files = PartFiles(errand.storage, errand.prefix, errand.plan.max_part_bytes)
     most = settings["max_reasons"]
     for form in settings["reports"]:
-        query = "report" if form == "ndjson" else f"report_{form}"
-        yield from files.write(query, "report", form, _HEADERS[form], _first(_lines(errand, chunks, form), most))
+        yield from files.write(
+            outputs.REPORTS[form], "report", form, _HEADERS[form], _first(_lines(errand, chunks, form), most)
+        )
     header = settings["header"].encode()
     lines = _lines(errand, chunks, outputs.REJECTS)
     yield from files.write("rejects", "rejects", settings["suffix"], header, lines)
