@@ -17,6 +17,7 @@ import typer
 
 import tolva
 from tolva.cli import (
+    clean,
     demo,
     doctor,
     explain,
@@ -50,6 +51,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="run")(run_job.run)
 app.command(name="sql")(query.sql)
 app.command(name="explain")(explain.explain)
+app.command(name="clean")(clean.clean)
 app.command(name="serve")(serve.serve)
 app.command(name="worker")(worker.worker)
 app.command(name="migrate")(migrate.migrate)

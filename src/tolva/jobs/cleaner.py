@@ -8,12 +8,14 @@ import time
 
 from tolva.backends import Backends
 from tolva.catalog import Kept
+from tolva.errors import NotFoundError
 from tolva.jobs.stored import sweep, sweep_job
 from tolva.model import Job
 from tolva.states import JobStatus
 
 _ROUND_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
+_ORPHANS_SECONDS = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class Cleaner:
         self._storage = backends.storage
         self._kept = kept
         self._settle_seconds = settle_seconds
+        self._orphans_due = 0.0
         self._deleted: dict[str, float] = {}
         self._wake = threading.Event()
         self._stopping = False
@@ -58,6 +61,22 @@ class Cleaner:
         """Do one round; return the ids of the jobs whose files are gone for good."""
         return [job.id for job in self._catalog.files_to_delete(self._kept) if self._clean(job)]
 
+    def clean_orphans(self) -> list[str]:
+        """Delete stored files of jobs that the catalog doesn't know; return those jobs' ids.
+
+        A job is recorded before anything of it is stored, so none of these is one that just begins.
+        """
+        stored = {key.split("/")[1] for key in self._storage.list("jobs")}
+        return [job_id for job_id in sorted(stored) if self._delete_unknown(job_id)]
+
+    def _delete_unknown(self, job_id: str) -> bool:
+        try:
+            self._catalog.job(job_id)
+        except NotFoundError:
+            self._storage.delete_below(f"jobs/{job_id}")
+            return True
+        return False
+
     def _clean(self, job: Job) -> bool:
         if not job.status.final:
             job = self._catalog.cancel(job.id)
@@ -75,6 +94,9 @@ class Cleaner:
 
     def _round(self) -> float:
         try:
+            if time.monotonic() >= self._orphans_due:
+                self._orphans_due = time.monotonic() + _ORPHANS_SECONDS
+                self.clean_orphans()
             gone = set(self.clean())
             sweep(self._catalog, self._storage)
             left = [job for job in self._catalog.files_to_delete(self._kept) if job.id not in gone]

@@ -1,0 +1,142 @@
+"""The server is killed with SIGKILL at random moments under mixed load: every accepted job ends right, once.
+
+Clients do what clients should: they repeat what wasn't answered, with the same Idempotency-Key.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from server_kit import HEADER, Api, Server, question, rows
+
+KILLS = int(os.environ.get("TOLVA_SERVER_KILLS", "20"))
+SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
+LOADS = 3
+LIVE = ("pending", "wip")
+PATIENCE_SECONDS = 300.0
+
+
+class Load(threading.Thread):
+    """One client: submits jobs of all sorts, one after the other, and sees that each answer is right."""
+
+    def __init__(self, server: Server, number: int, stop: threading.Event) -> None:
+        super().__init__()
+        self._server = server
+        self._number = number
+        self._stop_asked = stop
+        self._chance = random.Random(SEED + number)
+        self.jobs: list[str] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._stop_asked.is_set():
+                self._chance.choice([self.add, self.upload, self.files])()
+        except BaseException as error:  # noqa: BLE001 - the test's own thread tells of it
+            self.error = error
+
+    def add(self) -> None:
+        sql = f"SELECT {len(self.jobs)} + 1 AS n"
+        job = self._submit({"kind": "query", "queries": {"q": sql}})
+        assert self._answer(job) == f"n\n{len(self.jobs)}\n"
+
+    def files(self) -> None:
+        document = {"kind": "query", "tables": {"t": {"files": "*.csv"}}, "queries": {"q": "SELECT sum(a) AS s FROM t"}}
+        job = self._submit(document)
+        assert self._answer(job) == "s\n6\n"
+
+    def upload(self) -> None:
+        job = self._submit(question(columns={"a": "BIGINT", "b": "VARCHAR"}))
+        count, total = 0, 0
+        for n in range(self._chance.randint(1, 3)):
+            size = self._chance.choice([0, 10, 50_000])
+            content = HEADER + rows(n * 100_000, size)
+            content = gzip.compress(content, mtime=0) if self._chance.random() < 0.3 else content
+            self._insist(lambda api, n=n, content=content: api.put_file(job, f"t/{n}.csv", content), {200, 201})
+            count, total = count + size, total + sum(range(n * 100_000, n * 100_000 + size))
+        self._insist(lambda api: api.start_job(job), {202})
+        assert self._answer(job) == (f"n,s\n{count},{total}\n" if count else "n,s\n0,\n")
+
+    def _submit(self, document: dict[str, Any]) -> str:
+        key = {"Idempotency-Key": f"{self._number}-{len(self.jobs)}"}
+        made = self._insist(lambda api: api.post("/api/v1/jobs", json=document, headers=key), {202})
+        self.jobs.append(str(made.json()["id"]))
+        return self.jobs[-1]
+
+    def _answer(self, job: str) -> str:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (found := self._insist(lambda api: api.get(f"/api/v1/jobs/{job}"), {200}).json())["status"] in LIVE:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+        assert found["status"] == "completed", found["error"]
+        return self._insist(lambda api: api.get(f"/api/v1/jobs/{job}/results/q_0001.csv"), {200}).text
+
+    def _insist(self, ask: Callable[[Api], httpx2.Response], wanted: set[int]) -> httpx2.Response:
+        """Ask until the server answers; a file that the killed request was at may be busy for a moment."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with self._server.client() as api:
+                    answer = ask(api)
+            except httpx2.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+                continue
+            if answer.status_code in wanted:
+                return answer
+            assert answer.status_code in (409, 503), answer.text
+            assert time.monotonic() < deadline, answer.text
+
+
+def _undisturbed(server: Server) -> float:
+    """Return how long one job of each sort takes together."""
+    load = Load(server, LOADS, threading.Event())
+    began = time.monotonic()
+    for work in (load.add, load.files, load.upload):
+        work()
+    with server.client() as api:
+        for job in load.jobs:
+            api.delete(f"/api/v1/jobs/{job}")
+    return time.monotonic() - began
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    print(f"TOLVA_SEED={SEED} TOLVA_SERVER_KILLS={KILLS}")
+    chance = random.Random(SEED)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_bytes(b"a,b\n1,x\n2,y\n")
+    (data / "b.csv").write_bytes(b"a,b\n3,z\n")
+    server = Server(tmp_path, "--data", str(data))
+    server.start()
+    stop = threading.Event()
+    seconds = _undisturbed(server)
+    loads = [Load(server, number, stop) for number in range(LOADS)]
+    for load in loads:
+        load.start()
+    for _ in range(KILLS):
+        stop.wait(chance.uniform(0.05, 1.5) * seconds)
+        server.kill()
+        server.start()
+    stop.set()
+    for load in loads:
+        load.join()
+    try:
+        for load in loads:
+            if load.error is not None:
+                raise load.error
+        accepted = [job for load in loads for job in load.jobs]
+        with server.client() as api:
+            there = [job["id"] for job in api.get("/api/v1/jobs?limit=1000").json()["jobs"]]
+        assert sorted(there) == sorted(accepted)
+        print(f"{len(accepted)} jobs")
+    finally:
+        server.close()

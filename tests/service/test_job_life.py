@@ -1,0 +1,125 @@
+"""A job's life in the service: fairness, cancelling, retrying, expiring, cleaning."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from service_kit import HEADER, House
+
+from tolva.catalog import Kept
+from tolva.errors import ConflictError, ExpiredError, NotFoundError, StateError
+from tolva.jobs.cleaner import Cleaner
+from tolva.model import NewJob
+from tolva.states import JobStatus
+
+SLOW = "SELECT count(*) AS n FROM range(20000) x, range(20000) y, t WHERE (x.range * y.range) % 7 = t.a"
+MANY = HEADER + b"1,xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n" * 20_000
+
+
+def test_a_client_with_many_tasks_does_not_delay_anothers(house: House) -> None:
+    big = house.submit("SELECT sum(a) AS s FROM t", "ann", upload=MANY)
+    house.wait(big, JobStatus.WIP)
+    waiting = house.service.snapshot(big, None).progress.stages[0]
+    assert waiting.created - waiting.done > 500
+    small = house.submit("SELECT 1 AS x", "bob")
+    started = house.wait(small)
+    still = house.service.snapshot(big, None)
+    assert not still.job.status.final, "the small job should be over long before the big one"
+    print("started after", (started.started_at or 0) - started.created_at)
+    house.service.cancel(big, None)
+
+
+def test_cancelling_stops_the_work_and_deletes_the_files(house: House) -> None:
+    job = house.submit(SLOW, upload=HEADER + b"1,x\n")
+    house.wait(job, JobStatus.WIP)
+    deadline = time.monotonic() + 60
+    while not any(task.state == "running" for task in house.catalog.tasks(job)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert house.service.cancel(job, "ann").status is JobStatus.CANCELLED
+    # Its only worker is free again: another job gets on, which would wait for minutes otherwise.
+    assert house.wait(house.submit("SELECT 1 AS x")).status is JobStatus.COMPLETED
+    while house.files(job):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises(StateError):
+        house.service.retry(job, "ann")
+
+
+def test_retrying_keeps_what_was_done(house: House) -> None:
+    good = HEADER + b"".join(b"%d,x\n" % n for n in range(1000))
+    job = house.submit("SELECT sum(1 / (a - 777)) AS s, count(*) AS n, any_value(error(b)) AS e FROM t", upload=good)
+    failed = house.wait(job)
+    assert failed.status is JobStatus.FAILED
+    done = {(a.task_id, a.attempt) for a in house.catalog.attempts(job) if a.outcome == "done"}
+    house.service.retry(job, "ann")
+    house.wait(job)
+    again = {(a.task_id, a.attempt) for a in house.catalog.attempts(job) if a.outcome == "done"}
+    assert done <= again
+    assert len({task for task, _ in again}) == len(again)
+
+
+def test_files_go_when_their_time_is_over(house: House) -> None:
+    job = house.submit("SELECT 1 AS x")
+    house.wait(job)
+    (part,) = house.service.parts(job, "ann")
+    cleaner = Cleaner(house.backends, Kept(retrieved_seconds=0.0), settle_seconds=0.0)
+    cleaner.clean()
+    assert house.files(job)
+    assert b"".join(map(bytes, house.service.read(part, 0, part.bytes))) == b"x\n1\n"
+    house.service.retrieved(job)
+    assert cleaner.clean() == [job]
+    assert house.files(job) == []
+    with pytest.raises(ExpiredError):
+        house.service.parts(job, "ann")
+    assert house.catalog.job(job).status is JobStatus.COMPLETED
+
+
+def test_abandoned_runs_and_orphans_are_cleaned(house: House) -> None:
+    house.catalog.create_job(NewJob("abandoned", "local", "query", {}, "digest"))
+    house.backends.storage.put("jobs/abandoned/s/0/1/partial", [b"x"])
+    house.backends.storage.put("jobs/unknown/s/0/1/partial", [b"x"])
+    cleaner = Cleaner(house.backends, Kept(abandoned_seconds=0.0), settle_seconds=0.0)
+    cleaner.clean()
+    assert cleaner.clean_orphans() == ["unknown"]
+    assert house.files("abandoned") == house.files("unknown") == []
+    assert house.catalog.job("abandoned").status is JobStatus.CANCELLED
+
+
+def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(HEADER + b"1,x\n2,y\n")
+    first = House(tmp_path)
+    first.start()
+    jobs = [first.submit("SELECT sum(a) AS s FROM t", files="x.csv") for _ in range(3)]
+    first.stop()
+    second = House(tmp_path)
+    second.start()
+    for job in jobs:
+        assert second.wait(job).status is JobStatus.COMPLETED
+    second.stop()
+
+
+def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
+    job = house.submit("SELECT count(*) AS n FROM t", upload=None, columns={"a": "INTEGER"})
+    upload = house.service.begin_upload(job, "ann", "t", "x.csv")
+    one, other = (house.service.receive(upload) for _ in range(2))
+    content = b"a\n" + b"1\n" * 5000
+    one.write(content)
+    other.write(content)
+    other.end()
+    with pytest.raises(ConflictError):
+        one.end()
+    house.service.start_job(job, "ann")
+    assert house.wait(job).status is JobStatus.COMPLETED
+    (part,) = house.service.parts(job, "ann")
+    assert b"".join(map(bytes, house.service.read(part, 0, part.bytes))) == b"n\n5000\n"
+
+
+def test_deleting_forgets(house: House) -> None:
+    job = house.submit(SLOW, upload=HEADER + b"1,x\n")
+    house.service.delete(job, "ann")
+    with pytest.raises(NotFoundError):
+        house.service.job(job, "ann")
+    assert house.files(job) == []
