@@ -63,7 +63,7 @@ def _catalog(settings: Settings) -> str:
 
     catalog = connect(replace(settings, patience_seconds=3.0)).catalog
     try:
-        workers, jobs = catalog.fleet(), catalog.count_jobs()
+        workers, jobs = catalog.fleet(), catalog.counts().jobs
     finally:
         catalog.close()
     return f"{sum(jobs.values())} jobs, {len(workers)} workers of a fleet"
