@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from tolva.model import Part
-from tolva.rollup import PartCutter
 from tolva.storage import Storage
+from tolva.work.parts import PartCutter
 
 
 @dataclass(frozen=True, slots=True)

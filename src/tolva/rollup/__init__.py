@@ -31,16 +31,12 @@ Locks are flocks on the folders themselves, which the kernel drops when a proces
 folder, every open stream shares ``streaming/``, and END needs the latter alone. They need a local file system on Linux.
 """
 
-from tolva.rollup.parts import PartCutter, PartReport, PartWriter
 from tolva.rollup.rollup import DEFAULT_MAX_BYTES, DEFAULT_MULTIPLIER, Progress, Rollup, roll_up
 from tolva.rollup.stream import Stream
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
     "DEFAULT_MULTIPLIER",
-    "PartCutter",
-    "PartReport",
-    "PartWriter",
     "Progress",
     "Rollup",
     "Stream",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,7 @@ from tolva.model import Part
 from tolva.plan import Format, Result
 from tolva.planner.encode import header
 from tolva.storage import Buffer, Storage
-
-if TYPE_CHECKING:
-    from tolva.rollup import PartReport
+from tolva.work.parts import PartCutter, PartReport
 
 _ROW_GROUP_BYTES = 16 * 2**20
 _GROUPS_PER_PART = 8
@@ -60,8 +58,6 @@ def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Sc
 
 
 def _write_lines(result: Result, batches: Iterator[pa.RecordBatch], to: Destination) -> Iterator[Part]:
-    from tolva.rollup import PartCutter  # noqa: PLC0415 - a single file needs no cutting
-
     cutter = PartCutter(to.max_part_bytes, header(result))
     for ordinal, buffers in cutter.parts(_encoded(batch.column(0)) for batch in batches):
         to.storage.put(_key(result, ordinal, to), buffers)
@@ -81,8 +77,6 @@ def _encoded(lines: pa.Array) -> tuple[memoryview, Any]:
 def _write_parquet(
     result: Result, batches: Iterator[pa.RecordBatch], schema: pa.Schema, to: Destination
 ) -> Iterator[Part]:
-    from tolva.rollup import PartReport  # noqa: PLC0415 - likewise
-
     with TemporaryDirectory(prefix="tolva-") as folder:
         groups = _row_groups(batches, schema, to.max_part_bytes)
         pending = next(groups, None)

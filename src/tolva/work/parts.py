@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, Protocol
 
 from tolva.errors import UsageError
 
@@ -55,18 +54,19 @@ class PartCutter:
         self._digest = hashlib.sha256()
 
     def parts(self, batches: Iterable[tuple[Buffer, Ends]]) -> Iterator[tuple[int, Iterator[Buffer]]]:
-        """Yield each part's ordinal and its buffers, for those who take a file as an iterable, such as a storage.
+        """Yield each part's ordinal and its buffers.
 
         Consume each part before asking for the next; ``reports`` has all of them at the end. Two batches are held at
         most. Takes all there is, so call it once.
 
         Args:
-            batches: encoded records and where each ends, as ``PartWriter.write`` takes them.
+            batches: encoded records, one after another, and where each ends: the first is ``buffer[: ends[0]]``, the
+                next ``buffer[ends[0] : ends[1]]``, and so on.
         """
         for ordinal, pieces in groupby(self._pieces(batches), key=itemgetter(0)):
             yield ordinal, (piece for _, piece in pieces)
 
-    def cut(self, buffer: Buffer, ends: Ends) -> Iterator[tuple[int, Buffer]]:
+    def _cut(self, buffer: Buffer, ends: Ends) -> Iterator[tuple[int, Buffer]]:
         """Yield the pieces these records make, each with the ordinal of its part."""
         view = memoryview(buffer).cast("B")
         first = 0
@@ -82,7 +82,7 @@ class PartCutter:
             yield self._piece(view[start : int(ends[last - 1])], last - first)
             first = last
 
-    def end(self) -> Iterator[tuple[int, Buffer]]:
+    def _end(self) -> Iterator[tuple[int, Buffer]]:
         """Report the last part. If there was no record at all, yield the one part's only piece, the header."""
         if not self._records and not self.reports:
             yield self._piece(self._header, 0)
@@ -91,8 +91,8 @@ class PartCutter:
 
     def _pieces(self, batches: Iterable[tuple[Buffer, Ends]]) -> Iterator[tuple[int, Buffer]]:
         for buffer, ends in batches:
-            yield from self.cut(buffer, ends)
-        yield from self.end()
+            yield from self._cut(buffer, ends)
+        yield from self._end()
 
     def _begin(self) -> Iterator[tuple[int, Buffer]]:
         if self._header:
@@ -110,65 +110,3 @@ class PartCutter:
         self._records = 0
         self._bytes = 0
         self._digest = hashlib.sha256()
-
-
-class PartWriter:
-    """Writes records into the files of parts, as they come. For iterables of records see ``PartCutter.parts``.
-
-    Args:
-        open_part: opens the file of the part with this ordinal; the writer closes it.
-        max_part_bytes: see ``PartCutter``.
-        header: see ``PartCutter``.
-    """
-
-    def __init__(self, open_part: Callable[[int], BinaryIO], max_part_bytes: int, header: bytes = b"") -> None:
-        self._open_part = open_part
-        self._cutter = PartCutter(max_part_bytes, header)
-        self._ordinal = 0
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._close_file()
-
-    def write(self, buffer: Buffer, ends: Ends) -> None:
-        """Add records: the first is ``buffer[: ends[0]]``, the next ``buffer[ends[0] : ends[1]]``, and so on.
-
-        Args:
-            buffer: the encoded records, one after another.
-            ends: where each ends.
-        """
-        for ordinal, piece in self._cutter.cut(buffer, ends):
-            self._put(ordinal, piece)
-
-    def close(self) -> list[PartReport]:
-        """Complete the last part; return all reports. Without any record there is one part, the header alone.
-
-        May be called twice.
-        """
-        for ordinal, piece in self._cutter.end():
-            self._put(ordinal, piece)
-        self._close_file()
-        return self._cutter.reports
-
-    def _put(self, ordinal: int, piece: Buffer) -> None:
-        if self._file is None or ordinal != self._ordinal:
-            self._close_file()
-            self._file = self._open_part(ordinal)
-            self._ordinal = ordinal
-        view = memoryview(piece)
-        # An unbuffered file may take less than it is given.
-        while view:
-            view = view[self._file.write(view) :]
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.close()

