@@ -9,10 +9,11 @@ from tolva.errors import DocumentError, InputError
 from tolva.formats.table import TableSpec
 
 DELIMITED = "delimited"
+FIXED_WIDTH = "fixed_width"
 PARQUET = "parquet"
 NDJSON = "ndjson"
 
-FORMATS = (DELIMITED, NDJSON, PARQUET)
+FORMATS = (DELIMITED, FIXED_WIDTH, NDJSON, PARQUET)
 """The formats there are, by the names of their packages."""
 
 _ENDINGS = {
@@ -36,6 +37,8 @@ def format_of(spec: TableSpec, files: Sequence[tuple[str, Path | None]]) -> str:
     """
     if spec.format is not None:
         return _known(spec.format)
+    if spec.positions:
+        return FIXED_WIDTH
     found = {_by_name(name) or _by_content(path): name for name, path in files}
     if len(found) > 1:
         listed = ", ".join(f"{name} is {kind}" for kind, name in found.items())

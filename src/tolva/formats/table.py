@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +64,16 @@ class TableSpec(Protocol):
     @property
     def comment(self) -> str | None:
         """The character at the start of lines that are no records."""
+        ...
+
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """Where each field of a fixed-width record is: see ``fixed_width.places.fields_of``."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """What positions count: ``characters`` or ``bytes``."""
         ...
 
     @property

@@ -38,6 +38,8 @@ class Spec:
     escape: str | None = None
     comment: str | None = None
     header: bool | None = None
+    positions: dict[str, str] = field(default_factory=dict)
+    unit: str = "characters"
     stored: str | None = None
 
 

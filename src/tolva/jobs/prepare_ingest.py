@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PACKED = (".gz", ".zst")
 _DELIMITED = "delimited"
+_LINES_AS_THEY_ARE = (_DELIMITED, "fixed_width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _suffix(table: InputTable) -> str:
     """Return the ending for a file of records written as the table's are."""
     for file in table.files:
         suffixes = [suffix for suffix in Path(file.name).suffixes if suffix.lower() not in _PACKED]
-        if file.layout.get("format", _DELIMITED) != _DELIMITED:
+        if file.layout.get("format", _DELIMITED) not in _LINES_AS_THEY_ARE:
             return "ndjson"
         if suffixes:
             return suffixes[-1].removeprefix(".")

@@ -23,7 +23,7 @@ class FileSpec(Strict):
     """Where records are and how their files are written; what isn't said is found out from the files."""
 
     files: list[str] = Field(default_factory=list)
-    format: Literal["delimited", "ndjson", "parquet"] | None = None
+    format: Literal["delimited", "fixed_width", "ndjson", "parquet"] | None = None
     compression: Literal["none", "gzip", "zstd"] | None = None
     encoding: Literal["utf-8", "latin-1", "utf-16", "utf-16-le", "utf-16-be"] | None = None
     skip: int = Field(default=0, ge=0)
@@ -32,6 +32,13 @@ class FileSpec(Strict):
     escape: str | None = None
     comment: str | None = None
     header: bool | None = None
+    positions: dict[str, str] = Field(default_factory=dict)
+    unit: Literal["characters", "bytes"] = "characters"
+
+    @field_validator("positions", mode="before")
+    @classmethod
+    def _numbers_as_text(cls, value: Any) -> Any:
+        return {name: str(place) for name, place in value.items()} if isinstance(value, dict) else value
 
     @field_validator("files", mode="before")
     @classmethod
