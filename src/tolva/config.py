@@ -40,6 +40,7 @@ class Settings:
     task_seconds: float | None
     cluster: Places | None = None
     patience_seconds: float = 30.0
+    max_attempts: int = 3
 
 
 def default_state() -> Path:
@@ -75,10 +76,15 @@ def embedded(settings: Settings) -> Backends:
 def cluster(settings: Settings, places: Places) -> Backends:
     """Everything on servers that a fleet of machines shares: PostgreSQL, S3, Celery on RabbitMQ or SQS."""
     from tolva.backends import Backends  # noqa: PLC0415 - a small question needs no adapters
+    from tolva.catalog import Limits  # noqa: PLC0415 - likewise
     from tolva.catalogs.postgresql import PostgresqlCatalog  # noqa: PLC0415 - only the chosen adapters are loaded
 
     return Backends(
-        catalog=PostgresqlCatalog(places.database, patience_seconds=settings.patience_seconds),
+        catalog=PostgresqlCatalog(
+            places.database,
+            limits=Limits(max_attempts=settings.max_attempts),
+            patience_seconds=settings.patience_seconds,
+        ),
         storage=open_storage(settings)(),
         dispatcher=fleet_dispatcher(places),
     )

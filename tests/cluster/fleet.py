@@ -39,6 +39,7 @@ class Fleet:
     rabbitmq: Rabbitmq
     s3: S3
     folder: Path
+    attempts: int = 3
     name: str = field(default_factory=lambda: f"t{uuid4().hex[:12]}")
     workers: list[Process] = field(default_factory=list)
     commands: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Fleet:
             "TOLVA_BUCKET": f"{self.s3.url}/{self.name}",
             "TOLVA_FLEET": self.name,
             "TOLVA_STATE": str(self.folder / "state"),
+            "TOLVA_MAX_ATTEMPTS": str(self.attempts),
             "COLUMNS": "250",
         }
         self.catalog = PostgresqlCatalog(self.database)

@@ -123,6 +123,7 @@ def settings(
         lease_seconds=lease_seconds,
         task_seconds=_TASK_SECONDS if task_seconds is None else task_seconds or None,
         cluster=_cluster(),
+        max_attempts=_max_attempts(),
     )
 
 
@@ -141,3 +142,11 @@ def _cluster() -> Places | None:
         raise UsageError(f"{' and '.join(missing)} must be set too: a fleet needs a database, a broker and a bucket.")
     database, broker, bucket = (os.environ[name] for name in names)
     return Places(database, broker, bucket, os.environ.get("TOLVA_FLEET", "tolva"))
+
+
+def _max_attempts() -> int:
+    """Return how often a task is tried; machines that come and go a lot need more than the default."""
+    text = os.environ.get("TOLVA_MAX_ATTEMPTS", "3")
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"TOLVA_MAX_ATTEMPTS must be a number from 1, not {text!r}.")
+    return int(text)
