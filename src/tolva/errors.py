@@ -232,13 +232,6 @@ class UnreachableError(TolvaError):
     code = "unreachable"
 
 
-class InterruptedJobError(TolvaError):
-    """The user stopped the job; its state is intact and it can be resumed."""
-
-    code = "interrupted"
-    exit_code = 130
-
-
 def _by_code(cls: type[TolvaError]) -> dict[str, type[TolvaError]]:
     found = {cls.code: cls}
     for sub in cls.__subclasses__():

@@ -34,7 +34,8 @@ from tolva.cli import (
     worker,
     workers,
 )
-from tolva.errors import InterruptedJobError, TolvaError, UsageError
+from tolva.cli.interrupt import EXIT_CODE, Interrupt
+from tolva.errors import TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
 
@@ -102,6 +103,9 @@ def run() -> NoReturn:
     except TolvaError as error:
         typer.echo(f"tolva: {error.message}", err=True)
         _leave(error.exit_code)
+    except Interrupt as interrupt:
+        typer.echo(f"tolva: {interrupt.message}", err=True)
+        _leave(EXIT_CODE)
     except BrokenPipeError:
         pass  # whoever read our output has seen enough (head, less)
     _leave(0)
@@ -120,7 +124,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _interrupted(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise InterruptedJobError("Interrupted. Finished work is kept: the same command with --resume goes on from there.")
+    raise Interrupt("Interrupted. Finished work is kept: the same command with --resume goes on from there.")
 
 
 def _from_file() -> dict[str, object]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tolva.cli import options
-from tolva.errors import InterruptedJobError, UsageError
+from tolva.cli.interrupt import Interrupt
+from tolva.errors import UsageError
 
 if TYPE_CHECKING:
     from tolva.rollup import Progress
@@ -51,8 +52,8 @@ def rollup(
             )
             thread.shutdown(wait=False)
             built = parts.result()
-    except InterruptedJobError:
-        raise InterruptedJobError("Interrupted. Nothing is lost: the same command goes on from there.") from None
+    except Interrupt:
+        raise Interrupt("Interrupted. Nothing is lost: the same command goes on from there.") from None
     typer.echo(f"{built} {'part' if built == 1 else 'parts'} built")
 
 
