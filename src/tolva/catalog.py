@@ -263,7 +263,10 @@ class Catalog(Protocol):
         ...
 
     def stored_keys(self, prefix: str) -> set[str]:
-        """Return the keys below the folder ``prefix`` that some table's version or load has; all else is garbage."""
+        """Return the keys below the folder ``prefix`` that a version of a table has or had.
+
+        Of what a job wrote that is over, all else is garbage.
+        """
         ...
 
     def retire_objects(self) -> Retired:

@@ -355,7 +355,8 @@ class Done:
     """An attempt that finished: what it left, and what it read.
 
     ``loaded`` is what loads of the job come to, each from the one task that knows. With ``verdict`` the task is done
-    and what it left is kept, but the job has failed with this error: it went against a limit of its document.
+    and what it left is kept, but the job has failed with this error: it went against a limit of its document. What it
+    loaded, if anything, is true all the same.
     """
 
     task_id: int

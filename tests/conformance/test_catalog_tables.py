@@ -38,13 +38,17 @@ def finish(
     verdict: dict[str, object] | None = None,
 ) -> JobStatus:
     """Do the job's tasks; the last one says what the load came to."""
+    found = tuple(objects)
+    loaded = [Loaded(table, found, tuple(contents))] if found or verdict is None else []
     catalog.admit()
     while hints := catalog.ready(job_id=job_id):
         done = [
             Done(
                 claim.task_id,
                 claim.attempt,
-                loaded=(Loaded(table, tuple(objects), tuple(contents)),) if claim.role is Role.FINISH else (),
+                loaded=(Loaded(table, tuple(objects), tuple(contents)),)
+                if claim.role is Role.FINISH and objects
+                else (),
                 verdict=verdict if claim.role is Role.FINISH else None,
             )
             for claim in catalog.claim([hint.task_id for hint in hints], "worker", LEASE_SECONDS)
@@ -164,6 +168,15 @@ def test_a_load_whose_job_ends_otherwise_leaves_nothing(catalog: Catalog, how: s
         with pytest.raises(StateError, match="none to retry"):
             catalog.retry_dead("2")
     assert catalog.table("local", "people") == before
+
+
+def test_a_verdict_can_leave_what_was_loaded(catalog: Catalog) -> None:
+    verdict = {"code": "rejects", "message": "too many", "retryable": False, "data": {}}
+    begin(catalog, "1", a_load())
+    assert finish(catalog, "1", [an_object("tables/1/a")], verdict=verdict) is JobStatus.FAILED
+    assert catalog.job("1").error == verdict
+    assert keys(catalog, catalog.table("local", "people")) == ["tables/1/a"]
+    assert catalog.stored_keys("tables/1") == {"tables/1/a"}
 
 
 def test_tables_belong_to_their_client(catalog: Catalog) -> None:

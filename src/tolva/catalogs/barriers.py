@@ -110,13 +110,27 @@ def _all_cut(tx: Tx, each: AnyRow) -> bool:
     return tx.connection.execute(uncut.limit(1)).first() is None
 
 
-def _complete(tx: Tx, job_id: str) -> None:
-    """Complete the job, and with it its loads; if one of those can't be, the job has failed instead."""
+def fail_by_verdict(tx: Tx, job_id: str, verdict: dict[str, Any], *, keep_loads: bool) -> None:
+    """Let the job have failed as its own task found; with ``keep_loads`` its loads are true all the same."""
+    refused = _finish_loads(tx, job_id) if keep_loads else None
+    end(tx, job_id, JobStatus.FAILED, refused or verdict)
+
+
+def _finish_loads(tx: Tx, job_id: str) -> dict[str, Any] | None:
+    """Make the job's loads true; if one of them can't be, none is, and the error says why."""
     try:
         with tx.connection.begin_nested():
             finish_loads(tx, job_id)
     except StateError as error:
-        end(tx, job_id, JobStatus.FAILED, error.to_dict())
+        return error.to_dict()
+    return None
+
+
+def _complete(tx: Tx, job_id: str) -> None:
+    """Complete the job, and with it its loads; if one of those can't be, the job has failed instead."""
+    refused = _finish_loads(tx, job_id)
+    if refused is not None:
+        end(tx, job_id, JobStatus.FAILED, refused)
         return
     tx.connection.execute(
         update(job)

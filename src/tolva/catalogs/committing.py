@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, func, insert, select, update
 
 from tolva.catalogs import tables
-from tolva.catalogs.barriers import advance
+from tolva.catalogs.barriers import advance, fail_by_verdict
 from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import RUNNING, StageState, attempt, job, part, partial, segment, stage, task
@@ -64,7 +64,7 @@ def commit(tx: Tx, outcomes: Sequence[Done | Failed]) -> tuple[set[Key], list[Hi
         hints += fail_attempt(tx, running[outcome.task_id], outcome.error, "failed", retryable=outcome.retryable)
     for each in done:
         if each.verdict is not None:
-            end(tx, running[each.task_id].job_id, JobStatus.FAILED, each.verdict)
+            fail_by_verdict(tx, running[each.task_id].job_id, each.verdict, keep_loads=bool(each.loaded))
     for job_id in sorted(passed):
         hints += advance(tx, job_id)
     return refused, hints

@@ -52,7 +52,7 @@ class SqlTables(ABC):
             tables.drop(tx, client, name)
 
     def stored_keys(self, prefix: str) -> set[str]:
-        """Return the keys below the folder ``prefix`` that some table's version or load has."""
+        """Return the keys below the folder ``prefix`` that a version of a table has or had."""
         with self._read() as tx:
             return tables.stored_keys(tx, prefix)
 

@@ -235,10 +235,12 @@ def drop(tx: Tx, client: str, name: str) -> None:
 
 
 def stored_keys(tx: Tx, prefix: str) -> set[str]:
-    """Return the keys below the folder ``prefix`` that a row has."""
+    """Return the keys below the folder ``prefix`` that a version has or had."""
     found: set[str] = set()
     for column in (stored_object.c.key, stored_object.c.dropped):
-        below = select(column).where(column.startswith(f"{prefix}/", autoescape=True))
+        below = select(column).where(
+            column.startswith(f"{prefix}/", autoescape=True), stored_object.c.since_version.is_not(None)
+        )
         found.update(tx.connection.execute(below).scalars())
     return found
 

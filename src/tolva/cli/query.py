@@ -52,6 +52,9 @@ def sql(
         list[str] | None,
         typer.Option("--table", "-t", help="A table and its files; may be repeated.", metavar="NAME=GLOB"),
     ] = None,
+    stored: Annotated[
+        list[str] | None, typer.Option("--stored", help="A stored table, by its name; may be repeated.", metavar="NAME")
+    ] = None,
     output: Annotated[
         Show | None, typer.Option("--output", "-o", help="Default: table on a terminal, csv otherwise.")
     ] = None,
@@ -62,7 +65,7 @@ def sql(
     memory: options.Memory = options.MEMORY,
     task_seconds: options.TaskSeconds = None,
 ) -> None:
-    """Answer one question over files.
+    """Answer one question over files and stored tables.
 
     Example: tolva sql "SELECT store_id, count(*) FROM t GROUP BY ALL" --table t='sales/*.csv' -o csv
     """
@@ -70,13 +73,15 @@ def sql(
     if show is Show.PARQUET and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal; send it to a file: tolva sql ... -o parquet > FILE.")
     settings = options.settings(state, workers, chunk, memory, task_seconds)
-    brief = _brief(query, table or [], show)
+    brief = _brief(query, table or [], stored or [], show)
+    if stored:
+        brief = _with_stored(settings, brief)
     prepared = brief.prepare()
     if not prepared.tables and show is not Show.PARQUET:
         from tolva.jobs import tableless  # noqa: PLC0415 - only for such questions
 
         _write(show, tableless.answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
-    elif prepared.bytes <= settings.chunk_bytes:
+    elif prepared.bytes <= settings.chunk_bytes and not stored:
         from tolva.jobs import direct  # noqa: PLC0415 - only for small inputs
 
         _write(show, direct.answer(prepared, _QUERY, memory_bytes=settings.memory_bytes), prepared)
@@ -85,7 +90,19 @@ def sql(
             _write(show, _blocks(file), prepared)
 
 
-def _brief(query: str, tables: list[str], show: Show) -> QueryBrief:
+def _with_stored(settings: Settings, brief: QueryBrief) -> QueryBrief:
+    from tolva.config import embedded  # noqa: PLC0415 - only for stored tables
+    from tolva.jobs.run import CLIENT  # noqa: PLC0415 - likewise
+    from tolva.jobs.stored import kept_tables  # noqa: PLC0415 - likewise
+
+    backends = embedded(settings)
+    try:
+        return brief.given(kept_tables(backends.catalog, CLIENT, brief.stored_names))
+    finally:
+        backends.catalog.close()
+
+
+def _brief(query: str, tables: list[str], stored: list[str], show: Show) -> QueryBrief:
     from tolva.jobs.prepare import QueryBrief, Spec  # noqa: PLC0415 - keeps --help quick
     from tolva.planner import Query  # noqa: PLC0415 - likewise
 
@@ -97,6 +114,10 @@ def _brief(query: str, tables: list[str], show: Show) -> QueryBrief:
         if name.casefold() in map(str.casefold, specs):
             raise UsageError(f"--table {name} is given twice; a table has one glob: name another, or widen it.")
         specs[name] = Spec([pattern])
+    for name in stored:
+        if name.casefold() in map(str.casefold, specs):
+            raise UsageError(f"--stored {name}: there is another table of that name; call that one otherwise.")
+        specs[name] = Spec([], stored=name)
     return QueryBrief(specs, {_QUERY: Query(query, _STORED_AS[show])}, Path(), _ONE_PART_BYTES)
 
 
@@ -109,7 +130,10 @@ def _answer_by_job(settings: Settings, brief: QueryBrief, *, quiet: bool) -> Ite
     query = brief.queries[_QUERY]
     values = {
         "kind": "query",
-        "tables": {name: {"files": spec.files} for name, spec in brief.tables.items()},
+        "tables": {
+            name: {"stored": spec.stored} if spec.stored else {"files": spec.files}
+            for name, spec in brief.tables.items()
+        },
         "queries": {_QUERY: {"sql": query.sql, "format": query.format}},
         "output": {"max_part_bytes": brief.max_part_bytes},
     }

@@ -23,60 +23,16 @@ _BAD_DATES = ("0000-00-00", "99/99/9999", "")
 _FLAGS = ("true|true", "true|false", "false|true", "false|false", "false|", "|")
 _NO_FLAGS = len(_FLAGS) - 1
 _STATES = ("Activo", "Inactivo")
-_NAMES = [
-    "Ana",
-    "Bruno",
-    "Carla",
-    "Diego",
-    "Elena",
-    "Franco",
-    "Gabriela",
-    "Hugo",
-    "Ines",
-    "Joaquin",
-    "Karina",
-    "Lucas",
-    "Marta",
-    "Nicolas",
-    "Olga",
-    "Pablo",
-    "Rocio",
-    "Simon",
-    "Teresa",
-    "Ulises",
-    "Valeria",
-    "Walter",
-    "Ximena",
-    "Yago",
+_NAMES = (
+    "Ana", "Bruno", "Carla", "Diego", "Elena", "Franco", "Gabriela", "Hugo", "Ines", "Joaquin", "Karina", "Lucas",
+    "Marta", "Nicolas", "Olga", "Pablo", "Rocio", "Simon", "Teresa", "Ulises", "Valeria", "Walter", "Ximena", "Yago",
     "Zulema",
-]
-_SURNAMES = [
-    "Acosta",
-    "Benitez",
-    "Castro",
-    "Dominguez",
-    "Escobar",
-    "Fernandez",
-    "Gomez",
-    "Herrera",
-    "Ibarra",
-    "Juarez",
-    "Kessler",
-    "Luna",
-    "Medina",
-    "Nunez",
-    "Ojeda",
-    "Peralta",
-    "Quiroga",
-    "Rojas",
-    "Sosa",
-    "Torres",
-    "Urquiza",
-    "Vega",
-    "Weiss",
-    "Yanez",
-    "Zapata",
-]
+)  # fmt: skip
+_SURNAMES = (
+    "Acosta", "Benitez", "Castro", "Dominguez", "Escobar", "Fernandez", "Gomez", "Herrera", "Ibarra", "Juarez",
+    "Kessler", "Luna", "Medina", "Nunez", "Ojeda", "Peralta", "Quiroga", "Rojas", "Sosa", "Torres", "Urquiza", "Vega",
+    "Weiss", "Yanez", "Zapata",
+)  # fmt: skip
 
 Codes = npt.NDArray[np.int64]
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tolva.catalog import Catalog
 from tolva.errors import NotFoundError
 from tolva.jobs.prepare import Brief, KeptTable
 from tolva.model import Job
-from tolva.states import JobStatus
 from tolva.storage import Storage
 
 
 def look_up(catalog: Catalog, client: str, brief: Brief) -> Brief:
     """Return the brief with the stored tables that it names, as far as the client has them."""
+    names = brief.stored_names
+    return brief.given(kept_tables(catalog, client, names)) if names else brief
+
+
+def kept_tables(catalog: Catalog, client: str, names: Iterable[str]) -> dict[str, KeptTable]:
+    """Return the client's tables of these names, as far as there are any, each as it is now."""
     kept = {}
-    for name in brief.stored_names:
+    for name in names:
         try:
             table = catalog.table(client, name)
         except NotFoundError:
             continue
         kept[name] = KeptTable(table, tuple(catalog.table_objects(table.id, table.version)))
-    return brief.given(kept) if brief.stored_names else brief
+    return kept
 
 
 def sweep(catalog: Catalog, storage: Storage) -> None:
@@ -31,10 +38,10 @@ def sweep(catalog: Catalog, storage: Storage) -> None:
 
 
 def sweep_job(catalog: Catalog, storage: Storage, job: Job) -> None:
-    """Delete what a job that is over wrote for stored tables and no table has: all of it unless it was completed."""
+    """Delete what a job that is over wrote for stored tables and no table came to have."""
     prefix = f"tables/{job.id}"
-    if job.status is JobStatus.COMPLETED:
-        known = catalog.stored_keys(prefix)
+    known = catalog.stored_keys(prefix)
+    if known:
         storage.delete([key for key in storage.list(prefix) if key not in known])
     else:
         storage.delete_below(prefix)
