@@ -39,16 +39,14 @@ def finish(
 ) -> JobStatus:
     """Do the job's tasks; the last one says what the load came to."""
     found = tuple(objects)
-    loaded = [Loaded(table, found, tuple(contents))] if found or verdict is None else []
+    loaded = (Loaded(table, found, tuple(contents)),) if found or verdict is None else ()
     catalog.admit()
     while hints := catalog.ready(job_id=job_id):
         done = [
             Done(
                 claim.task_id,
                 claim.attempt,
-                loaded=(Loaded(table, tuple(objects), tuple(contents)),)
-                if claim.role is Role.FINISH and objects
-                else (),
+                loaded=loaded if claim.role is Role.FINISH else (),
                 verdict=verdict if claim.role is Role.FINISH else None,
             )
             for claim in catalog.claim([hint.task_id for hint in hints], "worker", LEASE_SECONDS)

@@ -16,8 +16,8 @@ from tolva.errors import InputError, TooManyRejectsError, UsageError
 if TYPE_CHECKING:
     from tolva.jobs.documents import JobDocument
 
-REJECTED_EXIT_CODE = 3
-SUMMARY = "summary_0001.json"
+_DONE_WITH_REJECTS = 3
+_SUMMARY = "summary_0001.json"
 
 
 class Mode(StrEnum):
@@ -80,23 +80,17 @@ def ingest(
 
         try:
             with shown_progress(quiet=quiet) as report:
-                job_run.execute(job, base, output, resume=resume, report=report)
+                finished = job_run.execute(job, base, output, resume=resume, report=report)
         except TooManyRejectsError:
             _show(output)
             raise
     _show(output)
-    if rejected(output):
-        raise typer.Exit(REJECTED_EXIT_CODE)
-
-
-def rejected(output: Path) -> int:
-    """Return how many records the ingestion rejected whose reports are in this folder."""
-    count: int = _summary(output)["rejected"]
-    return count
+    if finished.rejects:
+        raise typer.Exit(_DONE_WITH_REJECTS)
 
 
 def _summary(output: Path) -> dict[str, Any]:
-    summary: dict[str, Any] = json.loads((output / SUMMARY).read_text(encoding="utf-8"))
+    summary: dict[str, Any] = json.loads((output / _SUMMARY).read_text(encoding="utf-8"))
     return summary
 
 
@@ -133,7 +127,7 @@ def _document(
 
 def _retried(rejects: Path) -> dict[str, Any]:
     """Return the document of the run that rejected these records; what it stored then stays."""
-    summary = rejects.parent / SUMMARY
+    summary = rejects.parent / _SUMMARY
     try:
         values: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))["document"]
     except (OSError, ValueError, KeyError):

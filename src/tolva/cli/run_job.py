@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from tolva.cli import options
-from tolva.cli.ingest import REJECTED_EXIT_CODE, rejected
 
 _DONE_WITH_REJECTS = 3
 
@@ -41,8 +40,6 @@ def run(
             finished = job_run.execute(load(document), data, output, resume=resume, report=report)
     for part in finished.manifest["output"]:
         typer.echo(output / part["name"])
-    if finished.job.kind == "ingest" and rejected(output):
-        raise typer.Exit(REJECTED_EXIT_CODE)
     if finished.rejects:
         typer.echo(f"tolva: {finished.rejects:,} could not be had or used; the error files name each.", err=True)
         raise typer.Exit(_DONE_WITH_REJECTS)

@@ -17,13 +17,13 @@ from tolva import formats
 from tolva.errors import EngineError
 from tolva.formats.arrow import arrow_type
 from tolva.formats.files import opened
+from tolva.formats.reject import PLACES, Sorted
 from tolva.formats.reject import REJECTS as REJECT_COLUMNS
-from tolva.formats.reject import Sorted
 from tolva.formats.table_object import rows_and_positions
 from tolva.ingest import outputs
 from tolva.ingest.content import Sums
 from tolva.ingest.outputs import ChunkInfo
-from tolva.ingest.statements import BAD, FIELDS, MISSHAPEN, with_file
+from tolva.ingest.statements import BAD, FIELDS, REASONS, with_file
 from tolva.model import Chunk, Done, File
 from tolva.work import partials
 from tolva.work.kernel import Errand
@@ -32,6 +32,9 @@ from tolva.work.partials import Left
 Rows = npt.NDArray[np.int64]
 
 _DUPLICATE = "duplicate"
+_TOLD = ("n", "column", "code", "message")
+_REASON_SCHEMA = pa.schema([*REJECT_COLUMNS, ("n", pa.int64())])
+_REASONS = _REASON_SCHEMA.names
 _BOUNDED = (pa.types.is_integer, pa.types.is_date, pa.types.is_decimal, pa.types.is_timestamp)
 
 
@@ -105,24 +108,21 @@ class _Chunk:
         return self._errand.engine.answers(self._errand.stage, tables, sqls)
 
     def _reasons(self, fields: pa.Table, bad: Rows) -> tuple[pa.Table, pa.Array]:
-        """Return the reasons, as lines with their column and code, and the raw bytes of each bad record once."""
+        """Return the reasons (``_REASONS``) in the order of the file, and the raw bytes of each bad record once."""
         found = self._found
         places = found.places(bad)
-        twins = self._twins()
-        misshapen = pa.concat_tables([found.rejects, twins]) if twins.num_rows else found.rejects
-        raws = pa.concat_tables([t.select(["offset", "raw"]) for t in (places, misshapen)])
-        if not raws.num_rows:
-            return pa.table({"column": pa.array([], pa.string()), "code": pa.array([], pa.string())}), pa.array([])
-        tables = {
-            FIELDS: fields.take(pa.array(bad))
-            .append_column("__line", places["line"])
-            .append_column("__offset", places["offset"])
-            .append_column("__raw", _as_text(places["raw"])),
-            MISSHAPEN: misshapen.set_column(misshapen.schema.get_field_index("raw"), "raw", _as_text(misshapen["raw"])),
-        }
-        (reasons,) = self._ask(tables, [with_file(self._settings["reasons"], self._file.name)])
+        misshapen = pa.concat_tables([found.rejects, self._twins()])
+        told = [_numbered(misshapen)]
+        if len(bad):
+            given = fields.take(pa.array(bad)).append_column("__row", pa.array(np.arange(len(bad))))
+            (reasons,) = self._ask({FIELDS: given}, [self._settings["reasons"]])
+            of_record = places.take(reasons["__row"])
+            told.append(pa.table([*of_record.columns, *(reasons[name] for name in _TOLD)], [*PLACES.names, *_TOLD]))
+        table = pa.concat_tables(each.select(_REASONS).cast(_REASON_SCHEMA) for each in told)
+        order = np.lexsort((table["n"].to_numpy(), table["offset"].to_numpy()))
+        raws = pa.concat_tables([each.select(["offset", "raw"]) for each in (places, misshapen)])
         _, first = np.unique(raws["offset"].to_numpy(), return_index=True)
-        return reasons, raws["raw"].take(pa.array(first))
+        return table.take(pa.array(order)), raws["raw"].take(pa.array(first))
 
     def _twins(self) -> pa.Table:
         """Return the reasons of records that are equal to an earlier one in columns that must be unique."""
@@ -159,8 +159,10 @@ class _Chunk:
     def _lines(self, reasons: pa.Table, raws: pa.Array) -> Iterator[Left]:
         if not len(raws):
             return
+        shown = reasons.set_column(_REASONS.index("raw"), "raw", _as_text(reasons["raw"]))
+        (lines,) = self._ask({REASONS: shown}, [with_file(self._settings["lines"], self._file.name)])
         for form in self._settings["reports"]:
-            yield Left(f"{self._prefix}{form}", 0, pa.table({outputs.LINE: reasons[form]}))
+            yield Left(f"{self._prefix}{form}", 0, pa.table({outputs.LINE: lines[form]}))
         ended = pc.binary_join_element_wise(raws.cast(pa.binary()), pa.scalar(b"\n"), pa.scalar(b""))
         yield Left(f"{self._prefix}{outputs.REJECTS}", 0, pa.table({outputs.LINE: ended}))
 
@@ -228,6 +230,11 @@ def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> It
         given = rows.append_column("__object", pa.array(np.full(len(positions), file.id), pa.int64()))
         given = given.append_column("__position", pa.array(positions, pa.int64()))
         yield from errand.engine.outputs(replace(errand.stage, outputs=keys), errand.plan, {file.table: [given]})
+
+
+def _numbered(rejects: pa.Table) -> pa.Table:
+    """Give reasons that no fault's condition found the number before all others."""
+    return rejects.append_column("n", pa.array(np.full(rejects.num_rows, -1), pa.int64()))
 
 
 def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:

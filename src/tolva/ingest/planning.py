@@ -87,6 +87,7 @@ def _load(asked: Request, partitions: int) -> Stage:
     settings = {
         "values": made.values,
         "reasons": made.reasons,
+        "lines": made.lines,
         "reports": list(asked.reporting.formats),
         "columns": [[column.name, column.type] for column in asked.rules.columns],
         "unique": [list(names) for names in asked.rules.unique_sets],

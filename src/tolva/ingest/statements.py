@@ -18,8 +18,8 @@ from tolva.planner.sql import literal
 FIELDS = "__fields"
 """The relation of the chunk's records: columns ``__f0`` and so on are the fields, all text."""
 
-MISSHAPEN = "__misshapen"
-"""The relation of records that have no fields: ``line``, ``offset``, ``column``, ``code``, ``message``, ``raw``."""
+REASONS = "__reasons"
+"""The relation of all reasons of a chunk: ``line``, ``offset``, ``column``, ``code``, ``message``, ``raw``."""
 
 BAD = "__bad"
 """Whether a record has any fault: 0 or 1."""
@@ -41,12 +41,14 @@ class Statements:
 
     Args:
         values: the SELECT of all records' values, and of ``BAD``.
-        reasons: the SELECT of every reason of bad records (``__line``, ``__offset``, ``__raw`` beside the fields), by
-            report format; ends with columns ``line``, ``column`` and ``code``.
+        reasons: the SELECT of every reason of bad records: ``__row`` (which the fields have beside them), ``n`` (the
+            fault's number), ``column``, ``code``, ``message``.
+        lines: the SELECT of ``REASONS`` as lines, a column for each report's format.
     """
 
     values: str
     reasons: str
+    lines: str
 
 
 def statements(
@@ -65,24 +67,20 @@ def statements(
     columns = ", ".join(quoted(column.name) for column in rules.columns)
     bad = " OR ".join(f"({fault.condition})" for fault in faults) or "false"
     values = f"SELECT {columns}, CAST(coalesce({bad}, false) AS UTINYINT) AS {BAD} FROM ({layers.checked(())})"
-    place = ("__line", "__offset", "__raw")
     branches = [
-        f"SELECT {n} AS n, __line, __offset, __raw, {_text(fault.column)} AS c, {literal(fault.code)} AS code, "
+        f'SELECT __row, {n} AS n, {_text(fault.column)} AS "column", {literal(fault.code)} AS code, '
         f"{fault.message} AS message FROM checked WHERE {fault.condition}"
         for n, fault in enumerate(faults)
     ]
-    branches.append(f'SELECT -1, line, "offset", raw, "column", code, message FROM {MISSHAPEN}')
+    nothing = "SELECT 0 AS __row, 0 AS n, '' AS \"column\", '' AS code, '' AS message WHERE false"
+    checked = layers.checked(("__row",))
+    reasons = f"WITH checked AS MATERIALIZED ({checked}) {' UNION ALL '.join(branches or [nothing])}"
     lines = ", ".join(f"{_LINES[form]} AS {form}" for form in reports)
-    reasons = (
-        f"WITH checked AS MATERIALIZED ({layers.checked(place)}) "
-        f'SELECT {lines}{", " if lines else ""}c AS "column", code FROM ({" UNION ALL ".join(branches)}) '
-        "ORDER BY __offset, n"
-    )
-    return Statements(values, reasons)
+    return Statements(values, reasons, f"SELECT {lines or '0 AS none'} FROM {REASONS}")
 
 
 def with_file(sql: str, file: str) -> str:
-    """Return the SELECT of reasons for chunks of a file of that name."""
+    """Return the SELECT of lines for chunks of a file of that name."""
     return sql.replace(_FILE_JSON, literal(json.dumps(file, ensure_ascii=False))).replace(
         _FILE_CSV, literal('"' + file.replace('"', '""') + '"')
     )
@@ -91,9 +89,9 @@ def with_file(sql: str, file: str) -> str:
 CSV_HEADER = b"file,line,offset,column,code,message,raw\n"
 _FILE_JSON, _FILE_CSV = "$file_json$", "$file_csv$"
 _JSON_LINE = (
-    f"""encode(concat('{{"file":', {_FILE_JSON}, ',"line":', __line, ',"offset":', __offset, ',"column":', """
-    """coalesce(to_json(c), 'null'), ',"code":', to_json(code), ',"message":', to_json(message), ',"raw":', """
-    """to_json(__raw), '}', chr(10)))"""
+    f"""encode(concat('{{"file":', {_FILE_JSON}, ',"line":', line, ',"offset":', "offset", ',"column":', """
+    """coalesce(to_json("column"), 'null'), ',"code":', to_json(code), ',"message":', to_json(message), ',"raw":', """
+    """to_json(raw), '}', chr(10)))"""
 )
 
 
@@ -102,8 +100,8 @@ def _csv(text: str) -> str:
 
 
 _CSV_LINE = (
-    f"encode(concat({_FILE_CSV}, ',', __line, ',', __offset, ',', {_csv('c')}, ',', code, ',', {_csv('message')}, ',', "
-    f"{_csv('__raw')}, chr(10)))"
+    f"""encode(concat({_FILE_CSV}, ',', line, ',', "offset", ',', {_csv('"column"')}, ',', code, ',', """
+    f"""{_csv("message")}, ',', {_csv("raw")}, chr(10)))"""
 )
 _LINES = {"ndjson": _JSON_LINE, "csv": _CSV_LINE}
 
