@@ -88,6 +88,7 @@ def _data(work: Path, form: str, scale: str) -> Path:
 
 @contextmanager
 def _engine(work: Path, data: Path) -> Iterator[JobService]:
+    shutil.rmtree(work / "state", ignore_errors=True)
     settings = Settings(
         state=work / "state",
         workers=WORKERS,

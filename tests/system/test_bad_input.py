@@ -116,6 +116,22 @@ def test_sql_that_fails_while_it_runs(tolva: Tolva) -> None:
     assert_told(done, "answer", "verflow")
 
 
+@pytest.mark.parametrize("command", ["sql", "run"])
+def test_sql_that_fails_for_a_record(folder: Path, tolva: Tolva, command: str) -> None:
+    # Given a record, after one with a line break in it, that the query can't work on
+    (folder / "t.csv").write_text('a,b,d\n1,2.5,"x\ny"\n2,3.5,7\n0,1.5,8\n3,1,9\n')
+    query = "SELECT b, 10 // a, if(a = 0, CAST('x' || a AS INTEGER), 1) FROM t"
+    if command == "run":
+        path = folder / "job.yaml"
+        path.write_text(f'kind: query\ntables: {{t: {{files: t.csv}}}}\nqueries: {{q: "{query}"}}\n')
+        done = tolva("run", path)
+    else:
+        done = tolva("sql", query, "--table", "t=t.csv")
+    # Then the message names it: file, line, and the values that the query uses
+    assert done.returncode == 1
+    assert_told(done, "failed in stage scan_t", "the record in line 5 of t.csv", "a is 0")
+
+
 @pytest.mark.usefixtures("folder")
 def test_two_tables_of_one_name(tolva: Tolva) -> None:
     done = tolva("sql", "SELECT 1", "--table", "t=good.csv", "--table", "t=good.csv")

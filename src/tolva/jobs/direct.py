@@ -14,6 +14,7 @@ from tolva.formats import Held, InputTable
 from tolva.jobs.prepare import Prepared
 from tolva.plan import Plan
 from tolva.work import results
+from tolva.work.culprit import Source
 from tolva.work.engine import Engine
 from tolva.work.local_run import run_plan
 
@@ -27,12 +28,14 @@ def answer(prepared: Prepared, query: str, *, memory_bytes: int) -> Iterator[mem
     with tempfile.TemporaryDirectory(prefix="tolva-") as spill:
         threads = len(os.sched_getaffinity(0))
         engine = Engine(memory_bytes=memory_bytes, threads=threads, spill=Path(spill))
-        chunks = {table.name: list(_chunks(table, plan)) for table in prepared.tables}
-        batches = run_plan(plan, chunks, engine)[query]
+        read = {table.name: list(_chunks(table, plan)) for table in prepared.tables}
+        chunks = {name: [rows for rows, _ in of_table] for name, of_table in read.items()}
+        sources = {name: [source for _, source in of_table] for name, of_table in read.items()}
+        batches = run_plan(plan, chunks, engine, sources=sources)[query]
         yield from results.as_one_file(result, batches, engine.schema(result.columns))
 
 
-def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
+def _chunks(table: InputTable, plan: Plan) -> Iterator[tuple[pa.Table, Source]]:
     scans = [stage for stage in plan.stages if stage.table == table.name]
     needed = {column for stage in scans for column in stage.columns}
     tests = [output.tests for stage in scans for output in stage.outputs]
@@ -41,7 +44,9 @@ def _chunks(table: InputTable, plan: Plan) -> Iterator[pa.Table]:
     for file in map(formats.unstored, table.files):
         if formats.must_be_decoded(file):
             for piece in formats.pieces_of(file, _CHUNK_BYTES):
-                yield formats.read(file, piece.chunk, types, wanted, Held(piece.data))
+                held = Held(piece.data)
+                yield formats.read(file, piece.chunk, types, wanted, held), (file, piece.chunk, held)
         else:
             for chunk in formats.chunks_of(file, file.bytes):
-                yield formats.read(file, formats.narrow(file, chunk, types, tests), types, wanted)
+                kept = formats.narrow(file, chunk, types, tests)
+                yield formats.read(file, kept, types, wanted), (file, kept, None)

@@ -57,13 +57,19 @@ class Errand:
             raise StateError(f"The scan task {task_id} was claimed without its chunk.", task=task_id)
         return file, chunk, Stored(self.storage, chunk.key) if chunk.key else None
 
+    def source(self) -> tuple[File, Chunk, Stored | None]:
+        """Return what of a scan task's chunk can matter to the stage, as ``chunk`` does."""
+        file, chunk, stored = self.chunk()
+        tests = [output.tests for output in self.stage.outputs]
+        return file, formats.narrow(file, chunk, self._types(file), tests, stored), stored
+
     def rows(self) -> pa.Table:
         """Return the columns of a scan task's chunk that the stage needs."""
-        file, chunk, stored = self.chunk()
-        types = {column.name: column.type for column in self.plan.tables[file.table]}
-        tests = [output.tests for output in self.stage.outputs]
-        chunk = formats.narrow(file, chunk, types, tests, stored)
-        return formats.read(file, chunk, types, self.stage.columns, stored)
+        file, chunk, stored = self.source()
+        return formats.read(file, chunk, self._types(file), self.stage.columns, stored)
+
+    def _types(self, file: File) -> dict[str, str]:
+        return {column.name: column.type for column in self.plan.tables[file.table]}
 
 
 class Kernel(Protocol):

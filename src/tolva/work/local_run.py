@@ -6,10 +6,13 @@ For tests, and for inputs so small that handing out tasks would take longer than
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 
+from tolva.errors import ExecutionError
 from tolva.plan import Plan, Reads, Role, Stage, coalesce
+from tolva.work.culprit import Scan, Source, with_place
 from tolva.work.engine import Engine
 from tolva.work.partials import Left
 
@@ -19,7 +22,12 @@ _REDUCE_TASK_BYTES = 32 * 2**20
 
 
 def run_plan(
-    plan: Plan, chunks: Chunks, engine: Engine, *, reduce_task_bytes: int = _REDUCE_TASK_BYTES
+    plan: Plan,
+    chunks: Chunks,
+    engine: Engine,
+    *,
+    reduce_task_bytes: int = _REDUCE_TASK_BYTES,
+    sources: Mapping[str, Sequence[Source]] = MappingProxyType({}),
 ) -> dict[str, list[pa.RecordBatch]]:
     """Return each query's answer: its rows or lines in order, as record batches.
 
@@ -28,6 +36,7 @@ def run_plan(
         chunks: the rows of each table, in pieces; columns have the types that DuckDB gives them in Arrow.
         engine: what answers the SQL of each task.
         reduce_task_bytes: up to this size, hash partitions are put together into one task.
+        sources: where the pieces of each table are from, for errors that name the record.
     """
     left: dict[str, list[Left]] = {}
     answers: dict[str, list[pa.RecordBatch]] = {}
@@ -38,9 +47,14 @@ def run_plan(
             continue
         for output in stage.outputs:
             left[output.name] = []
-        for relations in _tasks(stage, plan, chunks, left, reduce_task_bytes):
-            for one in engine.outputs(stage, plan, relations):
-                left[one.output].append(one)
+        for number, relations in enumerate(_tasks(stage, plan, chunks, left, reduce_task_bytes)):
+            try:
+                for one in engine.outputs(stage, plan, relations):
+                    left[one.output].append(one)
+            except ExecutionError as error:
+                if stage.table is None or stage.table not in sources:
+                    raise
+                raise with_place(error, Scan(plan, stage, relations, sources[stage.table][number]), engine) from None
     return answers
 
 

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
 from tolva.errors import ExecutionError
 from tolva.model import MAX_OBJECT_BYTES, Done, Loaded, Part, Partial, TableObject
 from tolva.work import partials, results
-from tolva.work.blame import with_record
-from tolva.work.engine import Relations
+from tolva.work.culprit import Scan, with_place
 from tolva.work.kernel import Errand
 
 
 def run(errand: Errand) -> Done:
-    """See ``Kernel``. A query that fails over one record of the chunk says which."""
-    stage, claim = errand.stage, errand.claim
-    relations = {given.relation: errand.read(given) for given in stage.inputs}
-    if stage.table is None or claim.chunk is None:
-        return _answered(errand, relations, None)
-    rows = errand.rows()
-    relations[stage.table] = [rows]
-    try:
-        return _answered(errand, relations, rows)
-    except ExecutionError as error:
-
-        def again(some: pa.Table) -> object:
-            return list(errand.engine.outputs(stage, errand.plan, {**relations, str(stage.table): [some]}))
-
-        raise with_record(error, errand, rows, again) from None
-
-
-def _answered(errand: Errand, relations: Relations, rows: pa.Table | None) -> Done:
+    """See ``Kernel``."""
     plan, stage, claim = errand.plan, errand.stage, errand.claim
+    relations = {given.relation: errand.read(given) for given in stage.inputs}
     records, size = 0, sum(partial.bytes for partial in claim.partials)
-    if rows is not None and claim.chunk is not None:
+    if stage.table is not None and claim.chunk is not None:
+        rows = errand.rows()
+        relations[stage.table] = [rows]
         records, size = rows.num_rows, claim.chunk.length
     partial: Partial | None = None
     parts: tuple[Part, ...] = ()
     loaded: tuple[Loaded, ...] = ()
     if stage.result is None:
         left = errand.engine.outputs(stage, plan, relations)
-        partial = partials.write(errand.storage, f"{errand.prefix}/partial", left)
+        try:
+            partial = partials.write(errand.storage, f"{errand.prefix}/partial", left)
+        except ExecutionError as error:
+            if stage.table is None:
+                raise
+            raise with_place(error, Scan(plan, stage, relations, errand.source()), errand.engine) from None
     else:
         stored_as = stage.settings.get("store_as")
         batches = errand.engine.result(stage, plan, relations)
