@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import bench_export, bench_rollup, bench_tpch, four_questions, small_things
+from benchmarks import bench_export, bench_ingest, bench_rollup, bench_tpch, four_questions, small_things
 from benchmarks.measure import machine
 
 
@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="sections to run; default: all")
     parser.add_argument("--transactions", type=int, default=4_000_000)
     parser.add_argument("--memory-transactions", type=int, default=14_623_691)
+    parser.add_argument("--clients", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", type=Path, help="a folder to keep the data in between calls")
     asked = parser.parse_args()
@@ -30,6 +31,18 @@ def main() -> None:
             "memory": ("Memory", lambda: four_questions.memory(work, transactions=asked.memory_transactions)),
             "small": ("Small things", lambda: small_things.speed(rounds=asked.rounds)),
             "rollup": ("Roll-up", lambda: bench_rollup.measure(work / "rollup", 2 * 2**30, 1000, asked.rounds)),
+            "ingest": (
+                f"A client file of {asked.clients:,} lines, a fifth of them bad, into a stored table",
+                lambda: bench_ingest.dirty(work, rows=asked.clients, rounds=asked.rounds),
+            ),
+            "sorting": (
+                f"Sorting alone: {asked.clients:,} lines in chunks, good ones into Parquet, bad ones with their places",
+                lambda: bench_ingest.sorting(work, rows=asked.clients, rounds=asked.rounds),
+            ),
+            "ingest_clean": (
+                f"Clean CSV, {asked.transactions:,} transactions, into a stored table",
+                lambda: bench_ingest.clean(work, transactions=asked.transactions, rounds=asked.rounds),
+            ),
             "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
             "tpch": (
                 "TPC-H at scale factor 1, from Parquet, in one running engine each",

@@ -19,11 +19,13 @@ def is_text(data: memoryview) -> bool:
     return True
 
 
-def as_text(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, dict[int, int]]:
+def as_text(column: pa.ChunkedArray, *, known: bool) -> tuple[pa.ChunkedArray, dict[int, int]]:
     """Return a column of bytes as text, and the rows that aren't UTF-8, each with the byte (from 0) it shows at.
 
-    Those rows are NULL in the text.
+    Those rows are NULL in the text. With ``known`` all are UTF-8, and aren't looked at again.
     """
+    if known:
+        return pa.chunked_array([chunk.view(pa.string()) for chunk in column.chunks], pa.string()), {}
     try:
         return column.cast(pa.string()), {}
     except pa.ArrowInvalid:

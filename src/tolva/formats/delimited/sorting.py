@@ -56,10 +56,14 @@ def _sort_out(bounds: Bounds, types: Mapping[str, str]) -> Sorted:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Well-formed records: their numbers in the chunk, and their fields as values or, yet to be judged, as bytes."""
+    """Well-formed records: their numbers in the chunk, and their fields as values or, yet to be judged, as bytes.
+
+    ``utf8``: all bytes are known to be that.
+    """
 
     numbers: Positions
     fields: pa.Table
+    utf8: bool = False
 
 
 def _read_all(bounds: Bounds, types: Mapping[str, str], reasons: Reasons) -> list[_Read]:
@@ -84,7 +88,8 @@ def _read_regular(
 ) -> list[_Read] | None:
     """Parse a text, which has the records of these numbers, by the fast parser; None if it is too odd for it."""
     misshapen: list[int] = []
-    if is_text(text.data):
+    utf8 = is_text(text.data)
+    if utf8:
         fields = fast.read_good(text, types, misshapen)
     else:
         # The fast parser passes over misshapen records only in UTF-8. Their shape shows as well without any odd byte.
@@ -95,7 +100,7 @@ def _read_regular(
         fields = fast.read_good(replace(text, data=rest), types, [])
     if fields is None or fields.num_rows + len(misshapen) != len(numbers):
         return None
-    read = _Read(np.delete(numbers, misshapen), fields)
+    read = _Read(np.delete(numbers, misshapen), fields, utf8)
     odd = _read_exactly(bounds, numbers[misshapen], list(types), reasons)
     return [read, odd] if len(odd.numbers) else [read]
 
@@ -138,7 +143,7 @@ def _values(read: _Read, types: Mapping[str, str], reasons: Reasons) -> pa.Table
     table = read.fields
     texts = {name: table[name] for name in types if pa.types.is_binary(table[name].type)}
     for name, column in texts.items():
-        texts[name], broken = as_text(column)
+        texts[name], broken = as_text(column, known=read.utf8)
         messages = [f"is not UTF-8 at its byte {at + 1}" for at in broken.values()]
         reasons.note(read.numbers[list(broken)], [name] * len(broken), ["encoding"] * len(broken), messages)
     values = try_cast(pa.table(texts), types)
