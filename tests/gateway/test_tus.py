@@ -114,7 +114,7 @@ def test_a_wrong_checksum_changes_nothing(api: Api) -> None:
     for algorithm in ("sha1", "sha256"):
         wrong = base64.b64encode(hashlib.new(algorithm, b"other").digest()).decode()
         refused = _patch(api, url, 0, content, **{"Upload-Checksum": f"{algorithm} {wrong}"})
-        assert (refused.status_code, refused.json()["code"]) == (460, "checksum")
+        assert (refused.status_code, refused.json()["code"]) == (460, "tus_checksum")
     assert api.head(url, headers=VERSION).headers["upload-offset"] == "0"
     assert _patch(api, url, 0, content, **{"Upload-Checksum": "crc32 AAAA"}).status_code == 422
     right = base64.b64encode(hashlib.sha256(content).digest()).decode()

@@ -25,13 +25,18 @@ _BLOCK_BYTES = 2**20
 _DIGEST = re.compile(r"sha-256=:?([A-Za-z0-9+/]+={0,2}):?", re.IGNORECASE)
 
 
+_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+
+
 @router.get("/jobs/{job_id}/files")
 def files(job_id: str, service: Service, caller: Called) -> FileListView:
     """List the files that were sent or are on their way, with the bytes that are stored of each."""
     return FileListView(files=[file_view(upload) for upload in service.uploads(job_id, caller.scope)])
 
 
-@router.put("/jobs/{job_id}/files/{table}/{name}", status_code=201, responses={200: {"model": FileView}})
+@router.put(
+    "/jobs/{job_id}/files/{table}/{name}", status_code=201, responses={200: {"model": FileView}}, openapi_extra=_BODY
+)
 async def put(
     job_id: str,
     table: str,
@@ -40,7 +45,7 @@ async def put(
     response: Response,
     service: Service,
     caller: Called,
-    content_length: Annotated[int | None, Header()] = None,
+    content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
     digest: Annotated[str | None, Header()] = None,
     repr_digest: Annotated[str | None, Header()] = None,
 ) -> FileView:

@@ -36,7 +36,16 @@ _MAX_WAIT_SECONDS = 60
 router = APIRouter(prefix=API, tags=["jobs"])
 
 
-@router.post("/jobs", status_code=202, responses={200: {"model": JobDetailView, "description": "It is over already."}})
+_DOCUMENT = {"schema": {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}}}}
+_BODY = {"requestBody": {"required": True, "content": {"application/json": _DOCUMENT, "application/yaml": _DOCUMENT}}}
+
+
+@router.post(
+    "/jobs",
+    status_code=202,
+    responses={200: {"model": JobDetailView, "description": "It is over already."}},
+    openapi_extra=_BODY,
+)
 async def submit(
     request: Request,
     response: Response,

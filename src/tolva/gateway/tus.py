@@ -55,7 +55,7 @@ class MediaTypeError(UsageError):
 class MismatchError(UsageError):
     """The bytes of a PATCH don't have the checksum it gave; none of them was kept."""
 
-    code = "checksum"
+    code = "tus_checksum"
     http_status = 460
 
 
