@@ -395,7 +395,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task's record, for people and tests."""
+    """A task's record. Of a scan task the chunk, too: ``length`` bytes of ``file`` from ``offset`` on."""
 
     id: int
     job_id: str
@@ -407,6 +407,9 @@ class Task:
     failures: int
     lease_until: float | None
     error: dict[str, Any] | None
+    file: str | None = None
+    offset: int | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

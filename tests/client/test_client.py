@@ -138,6 +138,10 @@ def test_the_commands(server: Server, sales: Sales, document: Path, tmp_path: Pa
     assert (watched.returncode, watched.stdout) == (0, "")
     assert tolva(server, "status", job_id).stdout.split("\t")[:3] == [job_id, "completed", "query"]
     assert json.loads(tolva(server, "status", job_id, "--json").stdout)["progress"]["records_done"] == 60_000
+    tasks = tolva(server, "status", job_id, "--tasks").stdout.splitlines()[1:]
+    assert len(tasks) > 3
+    assert "sales_0.csv [20, " in tasks[0]
+    assert all(task.split("\t")[1:3] == ["done", "attempt 1"] for task in tasks)
     fetched = tolva(server, "results", job_id, "--output", tmp_path / "out")
     assert sorted(fetched.stdout.split()) == sorted(map(str, (tmp_path / "out").iterdir()))
     check_answers(tmp_path / "out", sales)

@@ -67,7 +67,7 @@ AWKWARD: dict[str, tuple[bytes, dict[str, str], str, list[object]]] = {
         {"id": "1-3", "name": "4-8", "_": "9-9"},
         "bytes",
         ["encoding", "encoding"],
-    ),  # noqa: E501 - a table reads better
+    ),
     "bytes that are no text": (b"\xff 1ab   \n", CLOSED, "bytes", ["encoding"]),
     "open": (b"  1\n  2a\n  3abcdefghijk  \n", OPEN, "characters", [(1, None), (2, "a"), (3, "abcdefghijk")]),
     "open, short": (b"  \n", OPEN, "characters", ["short"]),

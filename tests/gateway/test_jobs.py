@@ -132,7 +132,7 @@ def test_failed_jobs_say_why_and_can_be_retried(api: Api) -> None:
     assert failed["error"]["code"] == "query"
     assert api.post(f"/api/v1/jobs/{job}/retry").status_code == 202
     assert api.wait(job, "failed")["error"]["code"] == "query"
-    assert api.get(f"/api/v1/jobs/{job}/tasks/dead").json() == {"tasks": []}
+    assert api.get(f"/api/v1/jobs/{job}/tasks?state=dead").json() == {"tasks": []}
     assert api.post(f"/api/v1/jobs/{job}/retry?task=1").status_code == 404
 
 

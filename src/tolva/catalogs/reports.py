@@ -7,7 +7,7 @@ from collections import Counter
 from sqlalchemy import case, func, select, union
 
 from tolva.catalogs.rows import part_of
-from tolva.catalogs.schema import StageState, attempt, file, job, part, partial, stage, task
+from tolva.catalogs.schema import StageState, attempt, chunk, file, job, part, partial, stage, task
 from tolva.catalogs.transactions import Tx, not_found
 from tolva.model import Attempt, Part, Progress, StageProgress, Task
 from tolva.plan import Role
@@ -67,8 +67,16 @@ def tasks(tx: Tx, job_id: str) -> list[Task]:
     """Return the job's tasks by stage (in the plan's order) and ordinal."""
     _check_exists(tx, job_id)
     rows = tx.connection.execute(
-        select(task, stage.c.name.label("stage_name"))
+        select(
+            task,
+            stage.c.name.label("stage_name"),
+            file.c.name.label("file_name"),
+            chunk.c.byte_offset,
+            chunk.c.byte_length,
+        )
         .join(stage, stage.c.id == task.c.stage_id)
+        .outerjoin(file, file.c.id == task.c.file_id)
+        .outerjoin(chunk, chunk.c.id == task.c.chunk_id)
         .where(stage.c.job_id == job_id)
         .order_by(stage.c.ordinal, task.c.ordinal)
     )
@@ -84,6 +92,9 @@ def tasks(tx: Tx, job_id: str) -> list[Task]:
             failures=row.failures,
             lease_until=row.lease_until,
             error=row.error,
+            file=row.file_name,
+            offset=row.byte_offset,
+            length=row.byte_length,
         )
         for row in rows
     ]

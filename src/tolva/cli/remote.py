@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -71,6 +71,7 @@ def submit(
 def status(
     job_id: JobId,
     as_json: Annotated[bool, typer.Option("--json", help="Everything the server says, as JSON.")] = False,
+    tasks: Annotated[bool, typer.Option("--tasks", help="Each task with its chunk, attempts and last error.")] = False,
     server: Server = SERVER,
 ) -> None:
     """Tell where a job stands.
@@ -87,6 +88,8 @@ def status(
         _print_jobs(iter([job.info]))
         if job.info.error is not None:
             typer.echo(job.info.error["message"])
+        for task in job.tasks() if tasks else ():
+            _print_task(task)
 
 
 def watch(job_id: JobId, server: Server = SERVER, quiet: options.Quiet = False) -> None:
@@ -237,6 +240,13 @@ def _progress(info: JobInfo) -> Progress:
         for stage in info.stages
     )
     return Progress(info.bytes_total, info.bytes_done, info.records_done, stages)
+
+
+def _print_task(task: dict[str, Any]) -> None:
+    place = "" if task["file"] is None else f"{task['file']} [{task['offset']}, {task['offset'] + task['length']})"
+    error = "" if task["error"] is None else task["error"]["message"]
+    fields = [f"{task['stage']} {task['ordinal']}", task["state"], f"attempt {task['attempt']}", place, error]
+    typer.echo("\t".join(fields).rstrip())
 
 
 def _print_jobs(found: Iterator[JobInfo]) -> None:

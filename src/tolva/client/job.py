@@ -119,6 +119,12 @@ class Job:
         with self._http.stream(f"{self._path}/rejects?format={form}", {}) as response:
             yield from response.iter_bytes()
 
+    def tasks(self, state: str | None = None) -> list[dict[str, Any]]:
+        """Return the job's tasks, or those in a state such as ``dead``, with their chunks and attempts."""
+        params = {} if state is None else {"state": state}
+        found: list[dict[str, Any]] = self._http.call("GET", f"{self._path}/tasks", params=params).json()["tasks"]
+        return found
+
     def raw(self) -> dict[str, Any]:
         """Return everything the server says of the job."""
         value: dict[str, Any] = self._http.call("GET", self._path).json()

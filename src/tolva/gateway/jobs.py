@@ -27,7 +27,7 @@ from tolva.gateway.views import (
 )
 from tolva.gateway.waiting import until_over
 from tolva.jobs.service import JobService, Snapshot
-from tolva.states import JobStatus
+from tolva.states import JobStatus, TaskState
 
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _WAIT = re.compile(r"\bwait=(\d{1,9})\b")
@@ -147,10 +147,10 @@ def retry(job_id: str, service: Service, caller: Called, task: int | None = None
     return job_view(service.retry(job_id, caller.scope, task_id=task))
 
 
-@router.get("/jobs/{job_id}/tasks/dead")
-def dead_tasks(job_id: str, service: Service, caller: Called) -> TaskListView:
-    """List the tasks that used up their attempts, with their last errors."""
-    return TaskListView(tasks=[task_view(task) for task in service.dead_tasks(job_id, caller.scope)])
+@router.get("/jobs/{job_id}/tasks")
+def tasks(job_id: str, service: Service, caller: Called, state: TaskState | None = None) -> TaskListView:
+    """List the job's tasks, or those in one state (dead: used up their attempts), with their chunks and attempts."""
+    return TaskListView(tasks=[task_view(*each) for each in service.tasks(job_id, caller.scope, state)])
 
 
 @router.delete("/jobs/{job_id}", status_code=204)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tolva.jobs.service import Snapshot
-from tolva.model import Job, Part, Task, Upload
+from tolva.model import Attempt, Job, Part, Task, Upload
 from tolva.plan import Plan
 from tolva.states import JobStatus
 
@@ -126,8 +126,19 @@ class FileListView(BaseModel):
     files: list[FileView]
 
 
+class AttemptView(BaseModel):
+    """One try of a task: who had it, when, and what it came to."""
+
+    attempt: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    error: ErrorView | None
+
+
 class TaskView(BaseModel):
-    """A task that used up its attempts."""
+    """A task; a scan task has a chunk: ``length`` bytes of ``file`` from ``offset`` on."""
 
     id: int
     stage: str
@@ -136,6 +147,10 @@ class TaskView(BaseModel):
     attempt: int
     failures: int
     error: ErrorView | None
+    file: str | None
+    offset: int | None
+    length: int | None
+    attempts: list[AttemptView]
 
 
 class TaskListView(BaseModel):
@@ -218,8 +233,8 @@ def file_view(upload: Upload) -> FileView:
     )
 
 
-def task_view(task: Task) -> TaskView:
-    """Return what the API says of a task."""
+def task_view(task: Task, attempts: list[Attempt]) -> TaskView:
+    """Return what the API says of a task and its attempts."""
     return TaskView(
         id=task.id,
         stage=task.stage,
@@ -228,6 +243,21 @@ def task_view(task: Task) -> TaskView:
         attempt=task.attempt,
         failures=task.failures,
         error=_error(task.error),
+        file=task.file,
+        offset=task.offset,
+        length=task.length,
+        attempts=[_attempt(each) for each in attempts],
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptView:
+    return AttemptView(
+        attempt=attempt.attempt,
+        worker=attempt.worker,
+        started_at=datetime.fromtimestamp(attempt.started_at, UTC),
+        ended_at=_time(attempt.ended_at),
+        outcome=attempt.outcome,
+        error=_error(attempt.error),
     )
 
 

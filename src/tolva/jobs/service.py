@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from tolva.jobs.documents.common import TableSpec
 from tolva.jobs.receiver import Intakes, Receiver
 from tolva.jobs.tender import Tender
 from tolva.jobs.watch import Watch
-from tolva.model import Job, NewJob, NewUpload, Origin, Part, Progress, StoredTable, Task, Upload
+from tolva.model import Attempt, Job, NewJob, NewUpload, Origin, Part, Progress, StoredTable, Task, Upload
 from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 from tolva.work.children import Children
@@ -221,10 +221,13 @@ class JobService:
         self._cleaner.sweep_later(job_id)
         self.watch.changed({job_id})
 
-    def dead_tasks(self, job_id: str, client: str | None) -> list[Task]:
-        """Return the job's dead tasks, each with its last error."""
+    def tasks(self, job_id: str, client: str | None, state: TaskState | None) -> list[tuple[Task, list[Attempt]]]:
+        """Return the job's tasks, or those in this state, each with its attempts so far."""
         self.job(job_id, client)
-        return [task for task in self._catalog.tasks(job_id) if task.state is TaskState.DEAD]
+        tries: dict[int, list[Attempt]] = defaultdict(list)
+        for attempt in self._catalog.attempts(job_id):
+            tries[attempt.task_id].append(attempt)
+        return [(task, tries[task.id]) for task in self._catalog.tasks(job_id) if state in (None, task.state)]
 
     # -- uploads ----------------------------------------------------------------------------------------------------
 
