@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean
+.PHONY: demo test check bench fuzz help clean chaos cluster-demo cluster-bench
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
@@ -24,6 +24,16 @@ bench: $(VENV)/ready-dev  ## measure against DuckDB and Polars, side by side
 
 fuzz: $(VENV)/ready-dev  ## N generated queries against DuckDB (make fuzz N=20000)
 	@TOLVA_FUZZ=$(or $(N),20000) $(BIN)/pytest --quiet -rP tests/planner/test_fuzz.py
+
+chaos: $(VENV)/ready-dev  ## a fleet harmed 400 times at random while it works (TOLVA_SEED=... repeats)
+	@TOLVA_CHAOS_ACTS=$${TOLVA_CHAOS_ACTS:-400} $(BIN)/pytest --quiet -s tests/chaos
+
+cluster-demo: $(VENV)/ready-dev  ## the four questions by a fleet of 2 workers, with its servers, on this machine
+	@$(BIN)/python benchmarks/fleet_questions.py
+
+cluster-bench: $(VENV)/ready-dev  ## what a fleet costs: the four questions, and 10,000 empty tasks
+	@$(BIN)/python benchmarks/fleet_questions.py 4000000 5
+	@$(BIN)/python benchmarks/empty_tasks.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

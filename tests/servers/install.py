@@ -12,7 +12,7 @@ import pytest
 
 
 def need(package: str, program: str) -> Path:
-    """Return the path of ``program``; skip the test loudly when it can't be had."""
+    """Return the path of ``program``; when it can't be had, skip the test, or fail it if servers are required."""
     if found := _find(program):
         return found
     reason = f"{package} is not installed"
@@ -22,7 +22,10 @@ def need(package: str, program: str) -> Path:
             reason = _install(package)
         if found := _find(program):
             return found
-    pytest.skip(f"NOT TESTED: {reason}. Install the Debian package {package} to run these tests.")
+    text = f"NOT TESTED: {reason}. Install the Debian package {package} to run these tests."
+    if os.environ.get("TOLVA_TEST_SERVERS") == "required":
+        pytest.fail(text)
+    pytest.skip(text)
 
 
 def _find(program: str) -> Path | None:
