@@ -8,9 +8,10 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import Judge, count_text, read_chunks, read_text
+from kit import Judge, count_text, read_chunks, read_text, texts_of
 
 from tolva.errors import RecordError
+from tolva.formats.delimited import fast
 from tolva.formats.delimited.dialect import Dialect
 
 judge = Judge()
@@ -179,6 +180,17 @@ def test_the_first_bad_record_is_the_one_named() -> None:
 
 def test_a_record_of_nothing_but_one_delimiter_too_many_is_forgiven() -> None:
     assert read_text(b'1,a,1,\n2,b,2,""\n', ITEMS).num_rows == 2
+
+
+def test_an_extra_delimiter_in_every_record_costs_nothing() -> None:
+    data = b"".join(b"%d,x,1.5,\n" % i for i in range(1000))
+    (text,) = texts_of(data, ITEMS, Dialect(), 1 << 30)
+    table = fast.read(text, ITEMS)
+    assert table is not None
+    assert table.equals(read_text(data, ITEMS))
+    assert fast.count(text) == 1000
+    (text,) = texts_of(data + b"1000,x,1.5,y\n", ITEMS, Dialect(), 1 << 30)
+    assert fast.read(text, ITEMS) is None
 
 
 def test_a_fault_in_a_column_nobody_wants_is_no_fault() -> None:

@@ -164,7 +164,7 @@ class TextIntake(Intake):
             return self._slicer.feed(text)
         before = len(self._text)
         self._text += text
-        # Learning is tried again only when there is twice as much.
+        # Where a sample doesn't hold even one record, it is tried again with the longest that one may be.
         if before < _SAMPLE_BYTES <= len(self._text) or len(self._text) >= _MAX_SAMPLE_BYTES:
             return self._learn_from(complete=False)
         return []
