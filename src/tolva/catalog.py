@@ -32,6 +32,7 @@ from tolva.model import (
     Progress,
     Received,
     Retired,
+    StageMeasures,
     StoredTable,
     TableObject,
     Task,
@@ -302,6 +303,10 @@ class Catalog(Protocol):
 
     def tasks(self, job_id: str) -> list[Task]:
         """Return the job's tasks by stage (in the plan's order) and ordinal."""
+        ...
+
+    def measures(self, job_id: str) -> list[StageMeasures]:
+        """Return what each stage's committed tasks read, left and took, in the plan's order."""
         ...
 
     def attempts(self, job_id: str) -> list[Attempt]:

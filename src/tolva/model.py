@@ -429,6 +429,21 @@ class StageProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class StageMeasures:
+    """What a stage's committed tasks read and left, and how long each ran, in seconds.
+
+    Tasks so small that they were run in one go share its time evenly.
+    """
+
+    name: str
+    records_read: int
+    bytes_read: int
+    records_left: int
+    bytes_left: int
+    task_seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is: input bytes known and read so far, records read, and each stage in the plan's order."""
 

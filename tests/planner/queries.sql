@@ -68,6 +68,8 @@ SELECT shop, max(s) FROM (SELECT shop, item, sum(amount) AS s FROM sales GROUP B
 SELECT shop, sum(amount) FROM (SELECT * FROM sales WHERE price > 10) GROUP BY shop HAVING shop > 2 AND sum(amount) > 100;
 SELECT 1, count(*) FROM sales GROUP BY 1;
 SELECT DISTINCT sum(amount) > 0 FROM sales GROUP BY shop;
+SELECT count_if(amount > 1) FILTER (WHERE paid), count_if(paid) FROM sales WHERE amount < 0;
+SELECT shop, count_if(amount > 1) FILTER (WHERE paid AND shop = 2) FROM sales GROUP BY shop;
 -- aggregates of all rows at once
 SELECT item, count(DISTINCT shop), sum(amount) FROM sales GROUP BY item;
 SELECT count(DISTINCT shop) FROM sales;

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from sqlalchemy import case, func, select, union
 
 from tolva.catalogs.rows import part_of
 from tolva.catalogs.schema import StageState, attempt, chunk, file, job, part, partial, stage, task
-from tolva.catalogs.transactions import Tx, not_found
-from tolva.model import Attempt, Part, Progress, StageProgress, Task
+from tolva.catalogs.schema import StageState, attempt, chunk, file, job, part, partial, segment, stage, task
+from tolva.model import Attempt, Part, Progress, StageMeasures, StageProgress, Task
 from tolva.plan import Role
 from tolva.states import TaskState
 
@@ -111,6 +111,42 @@ def attempts(tx: Tx, job_id: str) -> list[Attempt]:
         .order_by(attempt.c.started_at, attempt.c.task_id, attempt.c.attempt)
     )
     return [Attempt(**row._asdict()) for row in rows]
+
+
+def measures(tx: Tx, job_id: str) -> list[StageMeasures]:
+    """Return what each stage's committed tasks read, left and took, in the plan's order."""
+    _check_exists(tx, job_id)
+    of_job = tx.connection.execute(select(stage).where(stage.c.job_id == job_id).order_by(stage.c.ordinal)).all()
+    sums = select(segment.c.stage_id, func.sum(segment.c.records), func.sum(segment.c.byte_length))
+    wanted = segment.c.stage_id.in_([row.id for row in of_job])
+    left = {row[0]: row[1:] for row in tx.connection.execute(sums.where(wanted).group_by(segment.c.stage_id))}
+    seconds = _task_seconds(tx, job_id)
+    return [
+        StageMeasures(
+            name=row.name,
+            records_read=row.records_read,
+            bytes_read=row.bytes_read,
+            records_left=int(left.get(row.id, (0, 0))[0]),
+            bytes_left=int(left.get(row.id, (0, 0))[1]),
+            task_seconds=tuple(seconds.get(row.id, ())),
+        )
+        for row in of_job
+    ]
+
+
+def _task_seconds(tx: Tx, job_id: str) -> dict[int, list[float]]:
+    """Return by stage how long its tasks ran; those that were claimed together share their time."""
+    done = tx.connection.execute(
+        select(task.c.stage_id, attempt.c.worker, attempt.c.started_at, attempt.c.ended_at)
+        .join(task, task.c.id == attempt.c.task_id)
+        .where(task.c.job_id == job_id, attempt.c.outcome == "done")
+    ).all()
+    together = Counter((row.worker, row.started_at, row.ended_at) for row in done)
+    seconds: dict[int, list[float]] = defaultdict(list)
+    for row in done:
+        batch = together[row.worker, row.started_at, row.ended_at]
+        seconds[row.stage_id].append((row.ended_at - row.started_at) / batch)
+    return seconds
 
 
 def keys(tx: Tx, job_id: str) -> set[str]:

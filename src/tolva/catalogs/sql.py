@@ -22,7 +22,22 @@ from tolva.catalogs.sql_service import SqlService
 from tolva.catalogs.sql_tables import SqlTables
 from tolva.catalogs.transactions import Inserts, Tx
 from tolva.errors import CatalogError
-from tolva.model import Attempt, Chunk, Claim, Done, Failed, File, Hint, Job, NewFile, NewJob, Part, Progress, Task
+from tolva.model import (
+    Attempt,
+    Chunk,
+    Claim,
+    Done,
+    Failed,
+    File,
+    Hint,
+    Job,
+    NewFile,
+    NewJob,
+    Part,
+    Progress,
+    StageMeasures,
+    Task,
+)
 from tolva.plan import Plan
 from tolva.states import JobStatus
 
@@ -247,6 +262,11 @@ class SqlCatalog(SqlService, SqlTables, SqlFleet, ABC):
         """Return the job's tasks by stage (in the plan's order) and ordinal."""
         with self._read() as tx:
             return reports.tasks(tx, job_id)
+
+    def measures(self, job_id: str) -> list[StageMeasures]:
+        """See ``Catalog.measures``."""
+        with self._read() as tx:
+            return reports.measures(tx, job_id)
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """Return every attempt of the job's tasks in the order they started."""

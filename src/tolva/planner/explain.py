@@ -3,55 +3,92 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from types import MappingProxyType
+from typing import TypeAlias
 
+from tolva.model import StageMeasures
 from tolva.plan import Input, Plan, Reads, Role, Stage
 
+Measured: TypeAlias = Mapping[str, StageMeasures]
+"""What was measured of stages, by their names."""
+
+_NOTHING: Measured = MappingProxyType({})
 _READS = {Reads.PARTITION: "its partitions of", Reads.ALL: "all of", Reads.RUNS: "a part's runs of"}
 
 
-def render(plan: Plan) -> str:
+def render(plan: Plan, measured: Measured = _NOTHING) -> str:
     """Return the plan as text: for each query its finish, below it what it reads, down to the scans.
 
-    A scan names the columns it parses for all queries together. What is shared is shown where it is used first.
+    A scan names the columns it parses for all queries together. What is shared is shown where it is used first. With
+    what was ``measured`` of stages, by their names, each says what it read, left and took.
     """
-    shown: set[str] = set()
     finishes = [stage for stage in plan.stages if stage.result is not None]
-    blocks = ["\n".join(_query(plan, stage, shown)) for stage in finishes]
+    tree = _Tree(plan, measured)
+    blocks = ["\n".join(tree.query(stage)) for stage in finishes]
     return (
         "\n\n".join([f"{_count(len(plan.stages), 'stage')}, {_count(plan.partitions, 'hash partition')}", *blocks])
         + "\n"
     )
 
 
-def _query(plan: Plan, stage: Stage, shown: set[str]) -> Iterator[str]:
-    if stage.result is not None:
-        yield f"{stage.result.query} ({stage.result.format.value})"
-        yield from _indented(_finish(plan, stage, shown), last=True)
+class _Tree:
+    def __init__(self, plan: Plan, measured: Measured) -> None:
+        self._plan = plan
+        self._measured = measured
+        self._shown: set[str] = set()
+
+    def query(self, stage: Stage) -> Iterator[str]:
+        if stage.result is not None:
+            yield f"{stage.result.query} ({stage.result.format.value})"
+            yield from _indented(self._finish(stage), last=True)
+
+    def _finish(self, stage: Stage) -> Iterator[str]:
+        work = stage.notes if stage.result and stage.result.sql else ("writes what comes as it is",)
+        yield f"{stage.name}: one task"
+        yield from self._below(stage, work, stage.inputs)
+
+    def _read(self, given: Input) -> Iterator[str]:
+        stage, output = self._plan.writer_of(given.output), self._plan.output(given.output)
+        again = output.name in self._shown
+        yield f"{_READS[given.reads]} {stage.name}: {_tasks(stage)}{', as above' if again else ''}"
+        if not again:
+            self._shown.add(output.name)
+            used = [i for i in stage.inputs if _mentions(output.sql, i.relation)]
+            yield from self._below(stage, output.notes, used)
+
+    def _below(self, stage: Stage, notes: Sequence[str], inputs: Sequence[Input]) -> Iterator[str]:
+        parsed = (
+            [f"parses {', '.join(stage.columns) or 'no column, counts records'}"] if stage.table is not None else []
+        )
+        found = self._measured.get(stage.name)
+        for note in (*parsed, *notes, *([_measures(found)] if found else [])):
+            yield f"{'│' if inputs else ' '}  {note}"
+        for number, given in enumerate(inputs, 1):
+            yield from _indented(self._read(given), last=number == len(inputs))
 
 
-def _finish(plan: Plan, stage: Stage, shown: set[str]) -> Iterator[str]:
-    work = stage.notes if stage.result and stage.result.sql else ("writes what comes as it is",)
-    yield f"{stage.name}: one task"
-    yield from _below(plan, stage, work, stage.inputs, shown)
+def skew(task_seconds: Sequence[float]) -> float:
+    """Return how much longer the longest task of a stage ran than the median one."""
+    middle = median(task_seconds) if task_seconds else 0.0
+    return max(task_seconds) / middle if middle else 1.0
 
 
-def _read(plan: Plan, given: Input, shown: set[str]) -> Iterator[str]:
-    stage, output = plan.writer_of(given.output), plan.output(given.output)
-    again = output.name in shown
-    yield f"{_READS[given.reads]} {stage.name}: {_tasks(stage)}{', as above' if again else ''}"
-    if not again:
-        shown.add(output.name)
-        used = [i for i in stage.inputs if _mentions(output.sql, i.relation)]
-        yield from _below(plan, stage, output.notes, used, shown)
+def _measures(found: StageMeasures) -> str:
+    seconds = found.task_seconds
+    read = f"{found.records_read:,} rows, " if found.records_read else ""
+    left = f"; left {found.records_left:,} rows, {size(found.bytes_left)}" if found.records_left else ""
+    tasks = f"{_count(len(seconds), 'task')}, {sum(seconds):.2f} s, skew {skew(seconds):.1f}"
+    return f"measured: {tasks}; read {read}{size(found.bytes_read)}{left}"
 
 
-def _below(plan: Plan, stage: Stage, notes: Sequence[str], inputs: Sequence[Input], shown: set[str]) -> Iterator[str]:
-    parsed = [f"parses {', '.join(stage.columns) or 'no column, counts records'}"] if stage.table is not None else []
-    for note in (*parsed, *notes):
-        yield f"{'│' if inputs else ' '}  {note}"
-    for number, given in enumerate(inputs, 1):
-        yield from _indented(_read(plan, given, shown), last=number == len(inputs))
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    for unit, bytes_ in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if count >= bytes_:
+            return f"{count / bytes_:.3g} {unit}"
+    return f"{count} B"
 
 
 def _tasks(stage: Stage) -> str:

@@ -11,6 +11,7 @@ _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "
             "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
 _SAME = frozenset({"min", "max", "any_value", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "product"})
 _COUNTS = frozenset({"count", "count_star", "count_if"})
+_NEVER_NULL = frozenset({"count", "count_star"})  # unlike count_if, which is a sum
 _INSENSITIVE = frozenset({"min", "max", "any_value", "bool_and", "bool_or", "bit_and", "bit_or"})
 
 
@@ -30,7 +31,7 @@ def split(call: AggregateCall) -> Split | None:
     if call.name in _SAME and len(call.args) == 1:
         return Split((call,), lambda refs: _typed(_over(call.name, refs[0], call.type), call))
     if call.name in _COUNTS or (call.name == "sum" and _is_number(call.args[0])):
-        return Split((call,), lambda refs: _total(refs[0], call, zero=call.name != "sum"))
+        return Split((call,), lambda refs: _total(refs[0], call, zero=call.name in _NEVER_NULL))
     if call.name in ("avg", "mean") and call.type == "DOUBLE" and _is_number(call.args[0]):
         return _mean(call)
     return None
