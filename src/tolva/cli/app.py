@@ -30,6 +30,7 @@ from tolva.cli import (
     rollup,
     run_job,
     serve,
+    sniff,
     tables,
     worker,
     workers,
@@ -59,6 +60,7 @@ app.command(name="migrate")(migrate.migrate)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="ingest")(ingest.ingest)
 app.command(name="rollup")(rollup.rollup)
+app.command(name="sniff")(sniff.sniff)
 for command in (
     remote.submit,
     remote.status,
