@@ -88,6 +88,11 @@ _SHARE = 0.6
 """Of the memory there is; the rest is for the files that the system keeps at hand, and for others."""
 
 
+_SMALL_BYTES = 512 * 2**20
+_SMALL_CHUNK = "2MB"
+"""With less memory than that, one child and small chunks are what fits, unless something else is said."""
+
+
 def settings(
     state: Path | None,
     workers: int | None,
@@ -113,12 +118,13 @@ def settings(
     if not os.access(folder, os.W_OK):
         raise UsageError(f"The state folder {folder} can't be written. Give another with --state or TOLVA_STATE.")
     here = machine()
-    workers = workers or here.processors
+    small = memory != MEMORY and size(memory) < _SMALL_BYTES
+    workers = workers or (1 if small else here.processors)
     share = min(_TASK_BYTES, int(here.memory_bytes * _SHARE) // workers)
     return Settings(
         state=folder.resolve(),
         workers=workers,
-        chunk_bytes=size(chunk),
+        chunk_bytes=size(_SMALL_CHUNK if small and chunk == CHUNK else chunk),
         memory_bytes=share * workers if memory == MEMORY else size(memory),
         lease_seconds=lease_seconds,
         task_seconds=_TASK_SECONDS if task_seconds is None else task_seconds or None,
