@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from sqlalchemy import case, func, select, union
 
 from tolva.catalogs.rows import part_of
-from tolva.catalogs.schema import StageState, attempt, chunk, file, job, part, partial, stage, task
 from tolva.catalogs.schema import StageState, attempt, chunk, file, job, part, partial, segment, stage, task
+from tolva.catalogs.transactions import Tx, not_found
 from tolva.model import Attempt, Part, Progress, StageMeasures, StageProgress, Task
 from tolva.plan import Role
 from tolva.states import TaskState
