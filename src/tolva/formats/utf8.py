@@ -19,7 +19,7 @@ def is_text(data: memoryview) -> bool:
     return True
 
 
-def as_text(column: pa.ChunkedArray, *, known: bool) -> tuple[pa.ChunkedArray, dict[int, int]]:
+def as_text(column: pa.ChunkedArray, *, known: bool = False) -> tuple[pa.ChunkedArray, dict[int, int]]:
     """Return a column of bytes as text, and the rows that aren't UTF-8, each with the byte (from 0) it shows at.
 
     Those rows are NULL in the text. With ``known`` all are UTF-8, and aren't looked at again.
