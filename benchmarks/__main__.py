@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import bench_export, bench_ingest, bench_rollup, bench_tpch, four_questions, small_things
+from benchmarks import bench_export, bench_ingest, bench_rollup, bench_tasks, bench_tpch, four_questions, small_things
 from benchmarks.measure import machine
 
 
@@ -44,6 +44,7 @@ def main() -> None:
                 lambda: bench_ingest.clean(work, transactions=asked.transactions, rounds=asked.rounds),
             ),
             "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
+            "tasks": ("Ten thousand empty tasks", lambda: bench_tasks.speed(work, asked.rounds)),
             "tpch": (
                 "TPC-H at scale factor 1, from Parquet, in one running engine each",
                 lambda: bench_tpch.in_one_engine(work, "parquet", "1", asked.rounds),
