@@ -27,10 +27,10 @@ def clean(
     Example: tolva clean --days 0
     """
     from tolva.catalog import Kept  # noqa: PLC0415 - keeps --help quick
-    from tolva.config import embedded  # noqa: PLC0415 - likewise
+    from tolva.config import connect  # noqa: PLC0415 - likewise
     from tolva.jobs.cleaner import Cleaner  # noqa: PLC0415 - likewise
 
-    backends = embedded(options.settings(state, None))
+    backends = connect(options.settings(state, None))
     try:
         kept = Kept(retrieved_seconds=retrieved_days * _DAY, final_seconds=days * _DAY, abandoned_seconds=days * _DAY)
         cleaner = Cleaner(backends, kept, settle_seconds=0.0)
