@@ -5,6 +5,7 @@ With TOLVA_WRITE_PLANS=1 the files are written anew instead of compared; read th
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tolva.plan import Column, Plan
 from tolva.planner import Query, TableInfo, plan
 from tolva.planner.explain import render
+from tolva.planner.rules import RULES
 
 FILES = sorted((Path(__file__).parent / "plans").glob("*.md"))
 CASE = re.compile(r"```sql\n(?P<sql>.*?)\n```\n\n```text\n(?P<tree>.*?)```\n", re.DOTALL)
@@ -46,6 +48,11 @@ def test_plans_are_as_documented(path: Path) -> None:
     if os.environ.get("TOLVA_WRITE_PLANS"):
         path.write_text(drawn)
     assert drawn == path.read_text()
+
+
+def test_every_rule_is_documented() -> None:
+    rules = {Path(str(inspect.getsourcefile(rule))).stem for rule in RULES}
+    assert rules <= {path.stem for path in FILES}
 
 
 def _tree(sql: str) -> str:
