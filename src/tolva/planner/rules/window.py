@@ -19,6 +19,8 @@ def window(node: Node, needed: Needed, planning: Planning) -> Flow | None:
     calls = used_calls(node, needed)
     inner = (needed & {c.name for c in node.child.columns}) | refs(tuple(calls.values()))
     child = planning.flow(node.child, inner)
+    if not calls:
+        return child
     keys = common_keys(calls.values())
     if child.together is None or not child.together <= keys or len(child.branches) > 1:
         why = f"window partitions of {', '.join(sorted(keys))} meet" if keys else "a window over all rows: gathered"
