@@ -50,13 +50,13 @@ def rows_and_positions(
     """Return what ``read`` does, and the position of each row in the object."""
     import numpy as np  # noqa: PLC0415 - the feeder cuts, and needs none of these
     import pyarrow as pa  # noqa: PLC0415 - likewise
-    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
     from tolva.formats.arrow import arrow_type  # noqa: PLC0415 - likewise
+    from tolva.formats.parquet.source import StoredFile, as_parquet  # noqa: PLC0415 - likewise
 
     if stored is None:
         raise StateError(f"The object {file.name} was to be read without storage.", chunk=chunk.offset)
-    source = pq.ParquetFile(pa.BufferReader(stored.whole()))
+    source = as_parquet(StoredFile(stored, file.bytes), pre_buffer=True)
     there = {name.casefold(): name for name in source.schema_arrow.names}
     found = source.read([there[name.casefold()] for name in wanted if name.casefold() in there], use_threads=False)
     count = source.metadata.num_rows

@@ -25,7 +25,7 @@ def open_file(file: File, stored: Stored | Held | None) -> Iterator[parquet.Parq
                 yield as_parquet(source)
         else:
             # Ranges that lie close are fetched together, before they are needed.
-            yield as_parquet(_StoredFile(stored, file.bytes), pre_buffer=True)
+            yield as_parquet(StoredFile(stored, file.bytes), pre_buffer=True)
 
 
 def as_parquet(source: Any, *, pre_buffer: bool = False) -> parquet.ParquetFile:
@@ -45,26 +45,31 @@ def damage_named(name: str) -> Iterator[None]:
         raise InputError(f"{name} can't be read as Parquet: {said}. Is it whole? Write it again", file=name) from None
 
 
-class _StoredFile(io.RawIOBase):
+class StoredFile(io.RawIOBase):
     """A stored object as a file that Arrow can read at any place."""
 
     def __init__(self, stored: Stored | Held, size: int) -> None:
         self._stored, self._size, self._at = stored, size, 0
 
     def readable(self) -> bool:
+        """Whether bytes can be read: yes."""
         return True
 
     def seekable(self) -> bool:
+        """Whether any place can be gone to: yes."""
         return True
 
     def tell(self) -> int:
+        """Return the place."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; return it."""
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, or all that are left."""
         length = self._size - self._at if size is None or size < 0 else min(size, self._size - self._at)
         if length <= 0:
             return b""
