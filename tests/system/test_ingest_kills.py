@@ -1,0 +1,167 @@
+"""``tolva ingest`` is killed at random moments and at named places: each load is there exactly once, or not at all.
+
+``TOLVA_INGEST_KILLS`` says how often (default 20); seeds are printed and ``TOLVA_SEED`` sets them.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import program
+import pytest
+
+KILLS = int(os.environ.get("TOLVA_INGEST_KILLS", "20"))
+SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
+
+DOCUMENT = """\
+kind: ingest
+files: day.csv
+into: kept
+columns: {{id: {{type: BIGINT, required: true}}, day: INTEGER, text: {{pattern: "[a-z]+"}}}}
+mode: {mode}
+{key}
+"""
+ROWS = 2000
+MODES = ["append", "replace", "upsert"]
+
+Row = tuple[int, int, str]
+
+
+def day(number: int, chance: random.Random) -> list[Row]:
+    """A day's records: some with a text that isn't allowed; days overlap by half of their ids."""
+    first = number * ROWS // 2
+    texts = ["good", "fine", "B4D"]
+    return [(first + n, number, chance.choice(texts)) for n in range(ROWS)]
+
+
+def after(mode: str, before: list[Row], rows: list[Row]) -> list[Row]:
+    """What the table must hold."""
+    good = [row for row in rows if row[2] != "B4D"]
+    match mode:
+        case "append":
+            return sorted([*before, *good])
+        case "replace":
+            return sorted(good)
+        case _:
+            new = {row[0] for row in good}
+            return sorted([*(row for row in before if row[0] not in new), *good])
+
+
+class Daily:
+    """Loads one day after the other into a table, and knows what must be in it."""
+
+    def __init__(self, folder: Path, mode: str, chance: random.Random) -> None:
+        self._folder = folder
+        self._chance = chance
+        self._mode = mode
+        self._number = 0
+        self.rows: list[Row] = []
+        folder.mkdir()
+        key = "key: id" if mode == "upsert" else ""
+        (folder / "job.yaml").write_text(DOCUMENT.format(mode=mode, key=key))
+
+    def next_day(self) -> None:
+        self._number += 1
+        rows = day(self._number, self._chance)
+        with (self._folder / "day.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("id", "day", "text"), *rows])
+        self.rows = after(self._mode, self.rows, rows)
+
+    def load(self, *, kill_after: float | None = None, **environment: str) -> bool:
+        """Load the day, going on from where an earlier try was killed; return whether it came to its end."""
+        if self._jobs("retrieved_at IS NOT NULL") == self._number:
+            return True  # the last try was killed when all was done
+        resume = ["--resume"] if self._jobs("plan IS NOT NULL AND retrieved_at IS NULL") else []
+        process = program.start(
+            *["run", "job.yaml", "--output", f"out-{self._number}", "--chunk", "8KB", "--workers", "2", *resume],
+            state=self._folder / "state",
+            cwd=self._folder,
+            **environment,
+        )
+        try:
+            _, err = process.communicate(timeout=kill_after)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            return False
+        if process.returncode == -signal.SIGKILL:
+            return False
+        assert process.returncode == 3, err
+        return True
+
+    def assert_exactly_once(self) -> None:
+        words = ["sql", "SELECT id, day, text FROM kept ORDER BY ALL", "--stored", "kept", "-o", "csv"]
+        done = program.run(*words, state=self._folder / "state", cwd=self._folder)
+        assert done.returncode == 0, done.stderr
+        found = [(int(a), int(b), c) for a, b, c in list(csv.reader(done.stdout.splitlines()))[1:]]
+        assert found == self.rows
+
+    def _jobs(self, condition: str) -> int:
+        """Count the loads that the catalog knows of and for which the condition holds."""
+        if not (self._folder / "state/catalog.db").exists():
+            return 0
+        with sqlite3.connect(self._folder / "state/catalog.db") as catalog:
+            asked = f"SELECT count(*) FROM job WHERE kind = 'ingest' AND {condition}"
+            return int(catalog.execute(asked).fetchone()[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_at_random_moments(tmp_path: Path, mode: str) -> None:
+    print(f"TOLVA_SEED={SEED} TOLVA_INGEST_KILLS={KILLS}")
+    chance = random.Random(f"{SEED} {mode}")
+    daily = Daily(tmp_path / mode, mode, chance)
+    daily.next_day()
+    began = time.monotonic()
+    assert daily.load()
+    seconds = time.monotonic() - began
+    kills = 0
+    while kills < KILLS / len(MODES):
+        daily.next_day()
+        patience = seconds
+        while not daily.load(kill_after=chance.uniform(0.2, 1.0) * patience):
+            kills += 1
+            patience *= 1.25  # on a busy machine a run may take longer than the first one did
+        daily.assert_exactly_once()
+
+
+POINTS = [
+    "catalog.begin_load.before",
+    "catalog.begin_load.after",
+    "catalog.set_plan.after",
+    "catalog.commit.before:3",
+    "catalog.commit.after:3",
+    "catalog.retire_objects.after",
+    "catalog.forget_objects.before",
+    "catalog.mark_retrieved.before",
+    "deliver.before_rename",
+    "deliver.before_manifest",
+    "worker.told",
+]
+"""Places that the parent comes to; a child that is killed is what the random kills' children meet, too."""
+
+
+def test_killed_at_named_places(tmp_path: Path) -> None:
+    daily = Daily(tmp_path / "upsert", "upsert", random.Random(SEED))
+    daily.next_day()
+    assert daily.load()
+    for point in POINTS:
+        daily.next_day()
+        assert not daily.load(TOLVA_CRASH_POINT=point), point
+        assert daily.load(), point
+    daily.assert_exactly_once()
+
+
+def test_children_that_die_while_they_store(tmp_path: Path) -> None:
+    """A child that dies at its sixth object leaves its task to another; attempts are enough for that."""
+    daily = Daily(tmp_path / "append", "append", random.Random(SEED))
+    for point in ("storage.put.before:6", "storage.put.unfinished:6", "storage.put.after:6"):
+        daily.next_day()
+        assert daily.load(TOLVA_CRASH_POINT=point), point
+        daily.assert_exactly_once()
