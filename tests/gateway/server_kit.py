@@ -65,7 +65,7 @@ class Api(httpx2.Client):
     """The API as a program sees it."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         super().__init__(base_url=url, headers=headers, timeout=PATIENCE_SECONDS)
 
     def submit(self, document: dict[str, Any], **headers: str) -> str:
