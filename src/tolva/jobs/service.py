@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tolva.backends import Backends
 from tolva.catalog import Counts, Kept
-from tolva.errors import ConflictError, DocumentError, ExpiredError, NotFoundError, StateError
+from tolva.errors import ConflictError, DocumentError, ExpiredError, NotFoundError, StateError, StorageError
 from tolva.jobs.cleaner import Cleaner
 from tolva.jobs.crew import Crew, CrewSettings
 from tolva.jobs.documents import JobDocument, to_json, validate
@@ -274,7 +274,16 @@ class JobService:
             return kept
         spec = self._spec(self._catalog.job(upload.job_id), upload.table)
         intakes = Intakes(spec, self._settings.upload_chunk_bytes)
-        return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
+        try:
+            return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
+        except StorageError:
+            # What it needs is deleted when another receiver went on from there.
+            if self._catalog.upload(upload.id) == upload:
+                raise
+            raise ConflictError(
+                f"{upload.table}/{upload.name} is being sent by another request. Look where it stands, and go on there.",
+                upload=upload.id,
+            ) from None
 
     def keep(self, receiver: Receiver) -> None:
         """Keep a receiver that was saved, for the upload's next bytes: it needn't look at what came before again."""
