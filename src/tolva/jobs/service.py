@@ -281,7 +281,7 @@ class JobService:
             if self._catalog.upload(upload.id) == upload:
                 raise
             raise ConflictError(
-                f"{upload.table}/{upload.name} is being sent by another request. Look where it stands, and go on there.",
+                f"{upload.table}/{upload.name} is being sent by another request. See where it stands and go on there.",
                 upload=upload.id,
             ) from None
 
