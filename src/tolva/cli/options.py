@@ -61,7 +61,7 @@ TaskSeconds = Annotated[
     typer.Option(
         envvar="TOLVA_TASK_SECONDS",
         min=0,
-        help="Stop a task that runs longer; 0: none. Default: 60.",
+        help="Stop a task that runs longer; 0: none is.",
         rich_help_panel=_PANEL,
         metavar="SECONDS",
     ),
@@ -82,7 +82,6 @@ CHUNK = "32MB"
 MEMORY = "auto"
 LEASE_SECONDS = 15.0
 
-_TASK_SECONDS = 60.0
 _TASK_BYTES = 2 * 2**30
 _SHARE = 0.6
 """Of the memory there is; the rest is for the files that the system keeps at hand, and for others."""
@@ -127,7 +126,7 @@ def settings(
         chunk_bytes=size(_SMALL_CHUNK if small and chunk == CHUNK else chunk),
         memory_bytes=share * workers if memory == MEMORY else size(memory),
         lease_seconds=lease_seconds,
-        task_seconds=_TASK_SECONDS if task_seconds is None else task_seconds or None,
+        task_seconds=task_seconds or None,
         cluster=_cluster(),
         max_attempts=_max_attempts(),
     )
