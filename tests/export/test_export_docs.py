@@ -17,6 +17,7 @@ from tolva.export.example import generate
 from tolva.export.pace import no_pace
 from tolva.jobs.documents import validate
 from tolva.jobs.documents.export import ExportDocument
+from tolva.sources import Tools
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 EXPORT = PAGE[: PAGE.index("## Roll-up:")]
@@ -50,7 +51,7 @@ def test_the_http_source_is_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     document: Any = validate({"kind": "export", "keys": ["a"], **yaml.safe_load(shown[1])}, "docs")
     monkeypatch.setenv("TOLVA_SOURCE_HOSTS", "claims.example.org,10.0.0.7:8080")
     monkeypatch.setenv("TOLVA_SOURCE_AUTH_CLAIMS", "Bearer x")
-    document.source.open(no_pace)._client.close()
+    document.source.open(Tools(no_pace))._client.close()
 
 
 def test_the_plug_in_works_as_it_stands(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_too_many_failed_keys_fail_the_job(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"keys": ["a"], "source": {"kind": "claim"}}, "there is no source 'claim'; write one of claims, http"),
+        ({"keys": ["a"], "source": {"kind": "claim"}}, "there is no source 'claim'; write one of claims, http, table"),
         ({"keys": ["a"], "source": {"kind": "claims", "latency": 1}}, "latency"),
         ({"keys": ["a"], "source": "claims"}, "a source is a mapping"),
         ({"keys": []}, "keys.listed"),

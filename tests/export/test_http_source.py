@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from tolva.errors import UsageError
 from tolva.export.fetcher import Fetcher
 from tolva.export.pace import no_pace
-from tolva.sources import Failure, Fetched, Source, settings_of
+from tolva.sources import Failure, Fetched, Source, Tools, settings_of
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -75,7 +75,7 @@ def source(service: Service) -> Iterator[Callable[..., Source]]:
 
     def open_source(path: str = "/claims/{key}", **settings: Any) -> Source:
         given = {"kind": "http", "url": f"http://{service.address}{path}", **settings}
-        opened.append(settings_of(given).open(no_pace))
+        opened.append(settings_of(given).open(Tools(no_pace)))
         return opened[-1]
 
     yield open_source
@@ -183,10 +183,10 @@ def test_authorization_comes_from_the_environment_and_is_shown_nowhere(
 def test_only_listed_hosts_are_asked(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of({"kind": "http", "url": "http://169.254.169.254/{key}"})
     with pytest.raises(UsageError, match=r"169\.254\.169\.254 isn't allowed here.*TOLVA_SOURCE_HOSTS"):
-        settings.open(no_pace)
+        settings.open(Tools(no_pace))
     monkeypatch.delenv("TOLVA_SOURCE_HOSTS")
     with pytest.raises(UsageError, match="isn't allowed here"):
-        settings_of({"kind": "http", "url": f"http://{service.address}/{{key}}"}).open(no_pace)
+        settings_of({"kind": "http", "url": f"http://{service.address}/{{key}}"}).open(Tools(no_pace))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tolva.export.runs import RunWriter
 from tolva.export.settings import ERRORS, RECORDS, FetchSettings
 from tolva.model import Done
 from tolva.rollup.sinks import GzipSink, PlainSink
-from tolva.sources import settings_of
+from tolva.sources import Tools, settings_of
+from tolva.storage import Storage
 from tolva.work.kernel import Errand
 
 _BATCHES_A_FETCHER = 2
@@ -30,10 +31,11 @@ _NO_KEY = error_line(None, "no_key", "the key is empty", 0)
 
 def run(errand: Errand) -> Done:
     """See ``tolva.work.kernel.Kernel``."""
-    settings = FetchSettings(**errand.stage.settings)
+    settings = FetchSettings.from_json(errand.stage.settings)
     found = errand.rows().column(0).to_pylist() if settings.keys is None else settings.keys
     keys = [key for key in found if key]
-    fetcher = _fetcher(json.dumps(replace(settings, keys=None).to_json()))
+    # Any storage can be hashed, as objects can, though its protocol doesn't say so.
+    fetcher = _fetcher(json.dumps(replace(settings, keys=None).to_json()), errand.storage)  # type: ignore[arg-type]
     errors = [_NO_KEY] * (len(found) - len(keys))
     with _small_stacks(), ThreadPoolExecutor(settings.fetchers, thread_name_prefix="fetcher") as pool:
         records = _records(_fetch_all(fetcher, keys, settings, pool), errors)
@@ -57,11 +59,12 @@ def _small_stacks() -> Iterator[None]:
 
 
 @lru_cache(maxsize=16)
-def _fetcher(settings: str) -> Fetcher:
+def _fetcher(settings: str, storage: Storage) -> Fetcher:
     """Return the fetcher of a job: its connections, its pace and its source last from task to task."""
-    given = FetchSettings(**json.loads(settings))
+    given = FetchSettings.from_json(json.loads(settings))
     limit = given.max_requests_per_second
-    return Fetcher(settings_of(given.source).open(no_pace if limit is None else EvenPace(limit)), given.max_attempts)
+    tools = Tools(no_pace if limit is None else EvenPace(limit), given.table, storage)
+    return Fetcher(settings_of(given.source).open(tools), given.max_attempts)
 
 
 def _fetch_all(

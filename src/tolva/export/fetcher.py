@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tolva.errors import RecordError, UsageError
+from tolva.errors import RecordError, StorageError, UsageError
 from tolva.rollup.records import encode
 from tolva.sources import Answer, Failure, Fetched, Source
 
@@ -43,6 +43,7 @@ class Fetcher:
 
         Raises:
             UsageError: the source says that it can't work at all.
+            StorageError: it reads storage, which is another matter than a key.
         """
         answers: dict[str, Answer] = {}
         attempts: dict[str, int] = {}
@@ -67,7 +68,7 @@ class Fetcher:
         try:
             for answer in self._source.fetch(keys):
                 found.setdefault(answer.key, answer)
-        except UsageError:
+        except (UsageError, StorageError):
             raise
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and no key may get lost by it
             reason = f"the source failed: {type(error).__name__}: {error}"

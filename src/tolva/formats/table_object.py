@@ -48,15 +48,25 @@ def rows_and_positions(
     file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None
 ) -> tuple[pa.Table, npt.NDArray[np.int64]]:
     """Return what ``read`` does, and the position of each row in the object."""
+    if stored is None:
+        raise StateError(f"The object {file.name} was to be read without storage.", chunk=chunk.offset)
+    return rows_of(stored, file.bytes, file.layout["dropped"], types, wanted)
+
+
+def rows_of(
+    stored: Stored, object_bytes: int, dropped: str | None, types: Mapping[str, str], wanted: Sequence[str]
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Return the wanted columns of an object's rows that count, and the position of each row in the object.
+
+    ``dropped`` is as in ``TableObject``. A column that came into the table later is NULL in its older objects.
+    """
     import numpy as np  # noqa: PLC0415 - the feeder cuts, and needs none of these
     import pyarrow as pa  # noqa: PLC0415 - likewise
 
     from tolva.formats.arrow import arrow_type  # noqa: PLC0415 - likewise
     from tolva.formats.parquet.source import StoredFile, as_parquet  # noqa: PLC0415 - likewise
 
-    if stored is None:
-        raise StateError(f"The object {file.name} was to be read without storage.", chunk=chunk.offset)
-    source = as_parquet(StoredFile(stored, file.bytes), pre_buffer=True)
+    source = as_parquet(StoredFile(stored, object_bytes), pre_buffer=True)
     there = {name.casefold(): name for name in source.schema_arrow.names}
     found = source.read([there[name.casefold()] for name in wanted if name.casefold() in there], use_threads=False)
     count = source.metadata.num_rows
@@ -68,8 +78,8 @@ def rows_and_positions(
     ]
     rows = pa.table(columns, names=list(wanted)) if wanted else pa.table([pa.nulls(count)], names=[""])
     positions = np.arange(count)
-    if file.layout["dropped"] is not None:
-        positions = np.delete(positions, dropped_positions(stored.storage, file.layout["dropped"]))
+    if dropped is not None:
+        positions = np.delete(positions, dropped_positions(stored.storage, dropped))
         rows = rows.take(pa.array(positions))
     return rows.select(list(wanted)), positions
 

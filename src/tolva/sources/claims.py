@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tolva.sources.contract import Answer, Failure, Fetched, Pace, SourceSettings
+from tolva.sources.contract import Answer, Failure, Fetched, Pace, SourceSettings, Tools
 
 _SERVICES = (
     ("99213", "office visit", 9_000),
@@ -40,9 +40,9 @@ class ClaimsSettings(SourceSettings):
     missing_ratio: float = Field(default=0.0, ge=0, le=1)
     flaky_ratio: float = Field(default=0.0, ge=0, le=1)
 
-    def open(self, pace: Pace) -> Claims:
+    def open(self, tools: Tools) -> Claims:
         """See ``SourceSettings.open``."""
-        return Claims(self, pace)
+        return Claims(self, tools.pace)
 
 
 class Claims:

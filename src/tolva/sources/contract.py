@@ -5,12 +5,37 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+if TYPE_CHECKING:
+    from tolva.model import TableObject
+    from tolva.storage import Storage
+
 Pace = Callable[[], None]
 """Called before each request; returns when the request may be made, so that the job keeps to its rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableVersion:
+    """A stored table as it was when the job was made: columns (name, type in DuckDB's words), and objects."""
+
+    columns: Sequence[tuple[str, str]]
+    objects: Sequence[TableObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a job gives its source.
+
+    ``table`` is the one that ``SourceSettings.stored_name`` names, ``storage`` has its objects. Without storage the
+    source is opened only to see whether it can be.
+    """
+
+    pace: Pace
+    table: TableVersion | None = None
+    storage: Storage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +81,16 @@ class SourceSettings(BaseModel):
 
     kind: str
 
+    batch_keys: ClassVar[int] = 10
+    """So many keys are fetched with a call, where the document doesn't say."""
+
+    @property
+    def stored_name(self) -> str | None:
+        """The client's stored table that the source reads, if it does."""
+        return None
+
     @abstractmethod
-    def open(self, pace: Pace) -> Source:
+    def open(self, tools: Tools) -> Source:
         """Return what fetches. Called once in every process that works on the job; no request is made yet.
 
         Raises:

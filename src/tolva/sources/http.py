@@ -20,7 +20,7 @@ import httpx2
 from pydantic import Field, field_validator
 
 from tolva.errors import UsageError
-from tolva.sources.contract import Answer, Failure, Fetched, Pace, SourceSettings
+from tolva.sources.contract import Answer, Failure, Fetched, Pace, SourceSettings, Tools
 
 HOSTS_VARIABLE = "TOLVA_SOURCE_HOSTS"
 AUTH_VARIABLE = "TOLVA_SOURCE_AUTH_"
@@ -51,7 +51,7 @@ class HttpSettings(SourceSettings):
             raise ValueError("must hold no user or password: name an auth instead")
         return value
 
-    def open(self, pace: Pace) -> HttpSource:
+    def open(self, tools: Tools) -> HttpSource:
         """See ``SourceSettings.open``."""
         host = urlsplit(self.url).netloc
         allowed = {each.strip() for each in os.environ.get(HOSTS_VARIABLE, "").split(",")}
@@ -67,7 +67,7 @@ class HttpSettings(SourceSettings):
             if variable not in os.environ:
                 raise UsageError(f"The source's authorization is not there: set {variable} where tolva runs.")
             headers[self.auth_header] = os.environ[variable]
-        return HttpSource(self.url, headers, self.timeout_seconds, pace)
+        return HttpSource(self.url, headers, self.timeout_seconds, tools.pace)
 
 
 class HttpSource:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
 _GROUP = "tolva.sources"
-_BUILT_IN = {"claims": "tolva.sources.claims:ClaimsSettings", "http": "tolva.sources.http:HttpSettings"}
+_BUILT_IN = {
+    "claims": "tolva.sources.claims:ClaimsSettings",
+    "http": "tolva.sources.http:HttpSettings",
+    "table": "tolva.sources.table:TableSettings",
+}
 
 
 def kinds() -> list[str]:

@@ -14,9 +14,9 @@ from tolva.export.planning import KEYS, in_small_chunks, key_column, plan_export
 from tolva.export.settings import FetchSettings
 from tolva.formats import InputTable
 from tolva.jobs.documents.common import JobDocument, OutputSpec, TableSpec
-from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, Spec, resolved
+from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, Spec, no_table, resolved
 from tolva.plan import DEFAULT_MULTIPLIER
-from tolva.sources import SourceSettings, settings_of
+from tolva.sources import SourceSettings, TableVersion, Tools, settings_of
 
 _MAX_LISTED_KEYS = 10_000
 
@@ -79,7 +79,7 @@ class ExportDocument(JobDocument):
     name: str = Field(default="export", pattern="^[A-Za-z0-9_-]+$")
     keys: KeysSpec
     source: SerializeAsAny[Annotated[SourceSettings, BeforeValidator(_known_source)]]
-    batch_size: int = Field(default=10, ge=1, le=10_000)
+    batch_size: int | None = Field(default=None, ge=1, le=10_000)
     fetchers: int = Field(default=16, ge=1, le=256)
     max_attempts: int = Field(default=4, ge=1, le=20)
     max_requests_per_second: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -96,7 +96,7 @@ class ExportDocument(JobDocument):
         """See ``JobDocument.brief``."""
         fetch = FetchSettings(
             source=self.source.model_dump(mode="json"),
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or self.source.batch_keys,
             fetchers=self.fetchers,
             max_attempts=self.max_attempts,
             max_requests_per_second=self.max_requests_per_second,
@@ -106,6 +106,7 @@ class ExportDocument(JobDocument):
         return ExportBrief(
             name=self.name,
             keys=self.keys.spec(),
+            source_name=self.source.stored_name,
             column=self.keys.column,
             fetch=fetch,
             base=base,
@@ -117,10 +118,11 @@ class ExportDocument(JobDocument):
 
 @dataclass(frozen=True, slots=True)
 class ExportBrief(Brief):
-    """The brief of an export job; files are relative to ``base``."""
+    """The brief of an export job; files are relative to ``base``. ``source_name``: the stored table it fetches from."""
 
     name: str
     keys: Spec | None
+    source_name: str | None
     column: str | None
     fetch: FetchSettings
     base: Path
@@ -132,7 +134,8 @@ class ExportBrief(Brief):
     @property
     def stored_names(self) -> frozenset[str]:
         """See ``Brief.stored_names``."""
-        return frozenset() if self.keys is None or self.keys.stored is None else frozenset([self.keys.stored])
+        names = (self.keys and self.keys.stored, self.source_name)
+        return frozenset(name for name in names if name)
 
     def given(self, kept: Mapping[str, KeptTable]) -> ExportBrief:
         """See ``Brief.given``."""
@@ -140,18 +143,27 @@ class ExportBrief(Brief):
 
     def prepare(self, uploaded: Mapping[str, InputTable] = NO_TABLES) -> Prepared:
         """See ``Brief.prepare``. Also raises UsageError when the source can't be opened here."""
-        settings_of(self.fetch.source).open(no_pace)
+        fetch = replace(self.fetch, table=self._source_table())
+        settings_of(fetch.source).open(Tools(no_pace, fetch.table))
         table = uploaded.get(KEYS) or (resolved(KEYS, self.keys, self.base, self.kept) if self.keys else None)
         made = plan_export(
             self.name,
-            self.fetch,
+            fetch,
             key_column(table, self.column) if table else None,
             max_part_bytes=self.max_part_bytes,
             multiplier=self.multiplier,
             max_failed_keys=self.max_failed_keys,
         )
+        uses = tuple(self.kept[name].table for name in sorted(self.stored_names))
         if table is None:
-            return Prepared((), made)
-        files = tuple(in_small_chunks(file, self.fetch) for file in table.files)
-        uses = tuple(self.kept[name].table for name in self.stored_names)
+            return Prepared((), made, uses)
+        files = tuple(in_small_chunks(file, fetch) for file in table.files)
         return Prepared((replace(table, files=files),), made, uses)
+
+    def _source_table(self) -> TableVersion | None:
+        if self.source_name is None:
+            return None
+        if self.source_name not in self.kept:
+            raise no_table(self.source_name)
+        kept = self.kept[self.source_name]
+        return TableVersion(kept.table.columns, kept.objects)
