@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -16,66 +17,60 @@ from typing import Annotated, NoReturn
 import typer
 
 import tolva
-from tolva.cli import (
-    clean,
-    demo,
-    doctor,
-    explain,
-    generate,
-    ingest,
-    keys,
-    migrate,
-    query,
-    remote,
-    rollup,
-    run_job,
-    serve,
-    sniff,
-    tables,
-    worker,
-    workers,
-)
 from tolva.cli.interrupt import EXIT_CODE, Interrupt
 from tolva.errors import TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
 
-app = typer.Typer(
-    name="tolva",
-    help="Cut big files of records into chunks, work on them in parallel, answer in SQL.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # Plain help: rendering it with rich takes longer than all the rest of --help.
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(name="demo")(demo.demo)
-app.command(name="run")(run_job.run)
-app.command(name="sql")(query.sql)
-app.command(name="explain")(explain.explain)
-app.command(name="clean")(clean.clean)
-app.command(name="serve")(serve.serve)
-app.command(name="worker")(worker.worker)
-app.command(name="migrate")(migrate.migrate)
-app.command(name="doctor")(doctor.doctor)
-app.command(name="ingest")(ingest.ingest)
-app.command(name="rollup")(rollup.rollup)
-app.command(name="sniff")(sniff.sniff)
-for command in (
-    remote.submit,
-    remote.status,
-    remote.watch,
-    remote.results,
-    remote.rejects,
-    remote.cancel,
-    remote.retry,
-    remote.jobs,
-):
-    app.command()(command)
-app.add_typer(generate.app, name="generate")
-app.add_typer(workers.app, name="workers")
-app.add_typer(keys.app, name="keys")
-app.add_typer(tables.app, name="tables")
+_COMMANDS = {
+    "demo": "demo:demo",
+    "run": "run_job:run",
+    "sql": "query:sql",
+    "explain": "explain:explain",
+    "ingest": "ingest:ingest",
+    "sniff": "sniff:sniff",
+    "rollup": "rollup:rollup",
+    "tables": "tables:app",
+    "generate": "generate:app",
+    "clean": "clean:clean",
+    "serve": "serve:serve",
+    "keys": "keys:app",
+    "submit": "remote:submit",
+    "jobs": "remote:jobs",
+    "status": "remote:status",
+    "watch": "remote:watch",
+    "results": "remote:results",
+    "rejects": "remote:rejects",
+    "cancel": "remote:cancel",
+    "retry": "remote:retry",
+    "worker": "worker:worker",
+    "workers": "workers:app",
+    "migrate": "migrate:migrate",
+    "doctor": "doctor:doctor",
+}
+"""Where each command is, in the order in which --help lists them."""
+
+
+def make_app(word: str | None) -> typer.Typer:
+    """Return the command line. If ``word`` is a command's name, only that command is loaded."""
+    app = typer.Typer(
+        name="tolva",
+        help="Cut big files of records into chunks, work on them in parallel, answer in SQL.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Plain help: rendering it with rich takes longer than all the rest of --help.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in [word] if word in _COMMANDS else _COMMANDS:
+        module, _, attribute = _COMMANDS[name].partition(":")
+        found = getattr(import_module(f"tolva.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name=name)(found)
+    return app
 
 
 def _version(value: bool) -> None:
@@ -84,7 +79,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     context: typer.Context,
     _version_asked: Annotated[
@@ -99,7 +93,7 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        app()
+        make_app(sys.argv[1] if len(sys.argv) > 1 else None)()
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else 0)
     except TolvaError as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tolva.cli import options
-from tolva.coffee import four_questions
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +49,7 @@ def demo(
     folder = data or _made(transactions)
     with runner(options.settings(state, workers, chunk, memory)) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
+        from tolva.coffee import four_questions  # noqa: PLC0415 - likewise
         from tolva.jobs.documents import parse  # noqa: PLC0415 - likewise
 
         document = parse(four_questions(), "four_questions.yaml")

@@ -15,7 +15,6 @@ import typer
 
 from tolva.cli import options
 from tolva.errors import UsageError
-from tolva.plan import Format
 
 if TYPE_CHECKING:
     from tolva.config import Settings
@@ -38,11 +37,11 @@ class Show(StrEnum):
 
 
 _STORED_AS = {
-    Show.TABLE: Format.NDJSON,
-    Show.CSV: Format.CSV,
-    Show.NDJSON: Format.NDJSON,
-    Show.JSON: Format.NDJSON,
-    Show.PARQUET: Format.PARQUET,
+    Show.TABLE: "ndjson",
+    Show.CSV: "csv",
+    Show.NDJSON: "ndjson",
+    Show.JSON: "ndjson",
+    Show.PARQUET: "parquet",
 }
 
 
@@ -104,6 +103,7 @@ def _with_stored(settings: Settings, brief: QueryBrief) -> QueryBrief:
 
 def _brief(query: str, tables: list[str], stored: list[str], show: Show) -> QueryBrief:
     from tolva.jobs.prepare import QueryBrief, Spec  # noqa: PLC0415 - keeps --help quick
+    from tolva.plan import Format  # noqa: PLC0415 - likewise
     from tolva.planner import Query  # noqa: PLC0415 - likewise
 
     specs: dict[str, Spec] = {}
@@ -118,7 +118,7 @@ def _brief(query: str, tables: list[str], stored: list[str], show: Show) -> Quer
         if name.casefold() in map(str.casefold, specs):
             raise UsageError(f"--stored {name}: there is another table of that name; call that one otherwise.")
         specs[name] = Spec([], stored=name)
-    return QueryBrief(specs, {_QUERY: Query(query, _STORED_AS[show])}, Path(), _ONE_PART_BYTES)
+    return QueryBrief(specs, {_QUERY: Query(query, Format(_STORED_AS[show]))}, Path(), _ONE_PART_BYTES)
 
 
 @contextmanager
