@@ -13,30 +13,36 @@ Report = Callable[[Progress], None]
 
 _LINE_SECONDS = 10.0
 
+_EXPORT = "export"
+"""The kind of jobs whose input is keys: a few bytes each, and slow, so that megabytes would say nothing."""
+
 
 @contextmanager
-def shown_progress(*, quiet: bool, doing: str | None = None) -> Iterator[Report]:
-    """Show the progress that is reported inside the block; ``doing`` is the word for it, else the stages tell."""
+def shown_progress(*, quiet: bool, doing: str | None = None, kind: str | None = None) -> Iterator[Report]:
+    """Show the progress that is reported inside the block; ``doing`` is the word for it, else the stages tell.
+
+    ``kind`` is that of the job: an export counts keys, all others megabytes and records.
+    """
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with _bar(doing) as report:
+        with _bar(doing, kind) as report:
             yield report
     else:
-        yield _Lines(doing)
+        yield _Lines(doing, kind)
 
 
 @contextmanager
-def _bar(doing: str | None) -> Iterator[Report]:
+def _bar(doing: str | None, kind: str | None) -> Iterator[Report]:
     from rich import progress as rich  # noqa: PLC0415 - only a terminal needs it
     from rich.console import Console  # noqa: PLC0415 - likewise
 
+    megabytes = (rich.DownloadColumn(binary_units=True), rich.TransferSpeedColumn())
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
-        rich.DownloadColumn(binary_units=True),
-        rich.TransferSpeedColumn(),
-        rich.TextColumn("{task.fields[records]} records"),
+        *(() if kind == _EXPORT else megabytes),
+        rich.TextColumn("{task.fields[records]} " + ("keys" if kind == _EXPORT else "records")),
         rich.TimeRemainingColumn(compact=True),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -45,7 +51,7 @@ def _bar(doing: str | None) -> Iterator[Report]:
         def report(progress: Progress) -> None:
             bar.update(
                 task,
-                description=doing or phase(progress),
+                description=doing or phase(progress, kind),
                 total=progress.bytes_total,
                 completed=progress.bytes_done,
                 records=f"{progress.records_done:,}",
@@ -57,26 +63,34 @@ def _bar(doing: str | None) -> Iterator[Report]:
 class _Lines:
     """One line every ten seconds, for logs."""
 
-    def __init__(self, doing: str | None) -> None:
+    def __init__(self, doing: str | None, kind: str | None) -> None:
         self._doing = doing
+        self._kind = kind
         self._started = self._last = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._last >= _LINE_SECONDS:
             self._last = now
-            rate = progress.bytes_done / (now - self._started) / 2**20
-            doing = self._doing or phase(progress)
-            line = (
-                f"{doing}: {progress.bytes_done / 2**20:,.0f} of {progress.bytes_total / 2**20:,.0f} MB, "
-                f"{progress.records_done:,} records, {rate:,.0f} MB/s"
-            )
-            print(line, file=sys.stderr, flush=True)
+            doing = self._doing or phase(progress, self._kind)
+            amounts = (_keys if self._kind == _EXPORT else _megabytes)(progress, now - self._started)
+            print(f"{doing}: {amounts}", file=sys.stderr, flush=True)
 
 
-def phase(progress: Progress) -> str:
+def _keys(progress: Progress, seconds: float) -> str:
+    return f"{progress.records_done:,} keys, {progress.records_done / seconds:,.0f} keys/s"
+
+
+def _megabytes(progress: Progress, seconds: float) -> str:
+    done, total = progress.bytes_done / 2**20, progress.bytes_total / 2**20
+    return f"{done:,.0f} of {total:,.0f} MB, {progress.records_done:,} records, {done / seconds:,.0f} MB/s"
+
+
+def phase(progress: Progress, kind: str | None = None) -> str:
     """Return the word for what is going on: the role of the earliest stage with work left."""
     for stage in progress.stages:
         if not stage.ended or stage.done < stage.created:
+            if kind == _EXPORT:
+                return "composing" if stage.role == "finish" else "fetching"
             return {"scan": "scanning", "reduce": "reducing", "finish": "finishing"}[stage.role]
     return "delivering"

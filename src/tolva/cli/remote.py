@@ -178,7 +178,7 @@ def _in_one_session(
     from tolva.client.session import Work, run_session  # noqa: PLC0415 - likewise
 
     work = Work(document, files, output)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet, kind=str(document["kind"])) as report:
         info = run_session(server, os.environ.get("TOLVA_KEY"), work, lambda info: report(_progress(info)))
     for path in sorted(output.iterdir()):
         typer.echo(path)
@@ -206,7 +206,7 @@ def _send(job: Job, files: dict[str, list[Path]], data: Path, *, quiet: bool) ->
 def _watch(job: Job, *, quiet: bool) -> None:
     from tolva.cli.progress import shown_progress  # noqa: PLC0415 - keeps --help quick
 
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet, kind=job.info.kind) as report:
         for info in job.events():
             report(_progress(info))
     _leave_with(job)

@@ -36,8 +36,9 @@ def run(
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
         from tolva.jobs.documents import load  # noqa: PLC0415 - likewise
 
-        with shown_progress(quiet=quiet) as report:
-            finished = job_run.execute(load(document), data, output, resume=resume, report=report)
+        job = load(document)
+        with shown_progress(quiet=quiet, kind=job.kind) as report:
+            finished = job_run.execute(job, data, output, resume=resume, report=report)
     for part in finished.manifest["output"]:
         typer.echo(output / part["name"])
     if finished.rejects:
