@@ -42,3 +42,26 @@ def test_keys_are_sent_and_their_parts_fetched(server: Server, tmp_path: Path) -
     assert failed
     assert rejects == len(failed)
     assert sorted([*claims, *failed]) == keys
+
+
+def test_the_rows_of_a_stored_table_are_fetched_by_key(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "visits.csv").write_text("member,visit\n" + "".join(f"{n % 10},{n}\n" for n in range(50)))
+    (tmp_path / "keys.txt").write_text("3\n11\n7\n")
+    source = {"kind": "table", "name": "visits", "column": "member"}
+    with Client(server.url) as client:
+        columns = {"member": "INTEGER", "visit": "INTEGER"}
+        load = client.submit({"kind": "ingest", "into": "visits", "columns": columns})
+        load.upload("visits", tmp_path / "visits.csv")
+        load.start()
+        load.wait()
+        job = client.submit({"kind": "export", "keys": {"header": False}, "source": source})
+        job.upload("keys", tmp_path / "keys.txt")
+        job.start()
+        job.wait()
+        job.download(tmp_path / "out")
+    records, errors = (
+        [json.loads(line) for line in (tmp_path / "out" / name).read_text().splitlines()]
+        for name in ("export_0001.ndjson", "export_0001_error.ndjson")
+    )
+    assert records == [{"member": n % 10, "visit": n} for n in (*range(3, 50, 10), *range(7, 50, 10))]
+    assert [(each["key"], each["code"]) for each in errors] == [("11", "no_record")]
