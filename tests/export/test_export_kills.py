@@ -15,7 +15,7 @@ from pathlib import Path
 import command
 from export_kit import lines
 
-KILLS = int(os.environ.get("TOLVA_KILLS", "6"))
+KILLS = int(os.environ.get("TOLVA_KILLS", "3"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 KEYS = [f"B{number:05}" for number in range(1500)]
 JOB = {

@@ -131,7 +131,7 @@ def test_groups_that_can_not_match_are_skipped(folder: Path, where: str, groups:
         (["SELECT count(*), max(n) FROM t WHERE n >= 900"], 1),
         (["SELECT DISTINCT day FROM t WHERE n >= 900 ORDER BY 1 LIMIT 3"], 1),
         (["SELECT n FROM (SELECT n FROM t LIMIT 5) WHERE n > 900"], 10),
-        (["SELECT n FROM (SELECT n, row_number() OVER (ORDER BY n) AS r FROM t) WHERE n > 900"], 10),
+        (["SELECT n, r FROM (SELECT n, row_number() OVER (ORDER BY n) AS r FROM t) WHERE n > 900"], 10),
         (["SELECT n FROM t WHERE n < 100 UNION ALL SELECT n FROM t WHERE n >= 900"], 2),
         (["SELECT a.n FROM t AS a JOIN t AS b ON a.n = b.n WHERE a.n < 100 AND b.n < 200"], 2),
     ],

@@ -58,6 +58,10 @@ def blamed(stage: Stage, query: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         advice = "Give it more memory, or ask for less at once."
         raise OutOfMemoryError(f"{where}: {_said(error)}. {advice}", query=query, stage=stage.name) from None
+    except duckdb.IOException as error:
+        # It can open no file but those it spills to.
+        advice = "It needed more memory than it has, and more disk than it may spill to: ask for less at once."
+        raise OutOfMemoryError(f"{where}: {_said(error)}. {advice}", query=query, stage=stage.name) from None
     except (duckdb.InternalException, duckdb.FatalException) as error:
         raise EngineError(f"{where}: {_said(error)}", query=query, stage=stage.name) from None
     except duckdb.Error as error:
