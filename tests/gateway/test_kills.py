@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 from server_kit import HEADER, Api, Server, question, rows
 
-KILLS = int(os.environ.get("TOLVA_SERVER_KILLS", "8"))
+KILLS = int(os.environ.get("TOLVA_SERVER_KILLS", "4"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 LOADS = 3
 LIVE = ("pending", "wip")

@@ -1,6 +1,6 @@
 """``tolva ingest`` is killed at random moments and at named places: each load is there exactly once, or not at all.
 
-``TOLVA_INGEST_KILLS`` says how often (default 8); seeds are printed and ``TOLVA_SEED`` sets them.
+``TOLVA_INGEST_KILLS`` says how often (default 3); seeds are printed and ``TOLVA_SEED`` sets them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import program
 import pytest
 
-KILLS = int(os.environ.get("TOLVA_INGEST_KILLS", "8"))
+KILLS = int(os.environ.get("TOLVA_INGEST_KILLS", "3"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 
 DOCUMENT = """\

@@ -13,7 +13,7 @@ from pathlib import Path
 import program
 import pytest
 
-KILLS = int(os.environ.get("TOLVA_KILLS", "10"))
+KILLS = int(os.environ.get("TOLVA_KILLS", "6"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 
 
