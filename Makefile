@@ -11,8 +11,7 @@ demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
 
 test: $(VENV)/ready-dev  ## every test
-	@# More processes than cores: many tests wait for servers and for the disk.
-	@$(BIN)/pytest --numprocesses 3 --dist worksteal
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: $(VENV)/ready-dev  ## lint, types, import rules
 	@$(BIN)/ruff check .
