@@ -12,25 +12,58 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from catalog_kit import FILTER, GROUP, LEASE_SECONDS, FakeClock, Work, broken, new_job, submit
 from small_disk import fill, small_disk
-from sqlalchemy import event
+from sqlalchemy import NullPool, create_engine, event
 
 from tolva.catalogs import migrate
 from tolva.catalogs.sqlite import SqliteCatalog
 from tolva.errors import CatalogError
+from tolva.model import Origin
 from tolva.plan import Plan
 
 __all__ = ["small_disk"]
 
 
+FIRST_TABLES = ("job", "file", "chunk", "stage", "task", "attempt", "partial", "segment", "part")
+FIRST_ROWS = (
+    """INSERT INTO job (id, client, kind, status, document, digest, labels, input_ended, created_at, last_updated)
+       VALUES ('j1', 'me', 'query', 'completed', '{}', 'd', '{}', 1, 1, 1)""",
+    """INSERT INTO file (id, job_id, table_name, name, location, bytes, fingerprint, layout, first_byte,
+                         cut_bytes, ended)
+       VALUES (1, 'j1', 't', 't.csv', '/t.csv', 9, 'f', '{}', 0, 9, 1)""",
+    "INSERT INTO chunk (id, job_id, file_id, byte_offset, byte_length, traits) VALUES (1, 'j1', 1, 0, 9, '{}')",
+    """INSERT INTO stage (id, job_id, ordinal, name, role, inputs, partitions, state, created, done, last_chunk_id,
+                          records_read, bytes_read)
+       VALUES (1, 'j1', 1, 'scan_t', 'scan', '[]', 1, 'over', 1, 1, 1, 1, 9)""",
+    """INSERT INTO task (id, job_id, stage_id, ordinal, role, state, attempt, failures, bytes, chunk_id)
+       VALUES (1, 'j1', 1, 1, 'scan', 'done', 1, 0, 9, 1)""",
+    "INSERT INTO attempt (task_id, attempt, worker, started_at, outcome) VALUES (1, 1, 'w', 1, 'done')",
+    "INSERT INTO partial (task_id, key, bytes, sha256) VALUES (1, 'k', 9, 's')",
+    """INSERT INTO segment (stage_id, output, partition, task_id, byte_offset, byte_length, records)
+       VALUES (1, 'a', 0, 1, 0, 9, 1)""",
+    *(
+        f"""INSERT INTO part (job_id, query, ordinal, task_id, name, format, key, records, bytes, sha256)
+            VALUES ('j1', '{query}', {ordinal}, 1, '{query}_{ordinal:04}.csv', 'csv', 'k', 1, 9, 's')"""
+        for query, ordinal in (("a", 1), ("a", 2), ("b", 1))
+    ),
+)
+
+
 def schema(path: Path) -> list[Any]:
-    """Return every table and index with its lines in no order: constraints may be written in any."""
+    """Return every table and index with its columns and constraints in no order: a migration adds at the end."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
-    return [(*row[:3], sorted(line.strip(" ,\t") for line in (row[3] or "").splitlines())) for row in rows]
+    return [(*row[:3], described(row[3] or "")) for row in rows]
+
+
+def described(sql: str) -> list[str]:
+    head, _, rest = " ".join(sql.replace('"', "").split()).partition("(")
+    columns, _, tail = rest.rpartition(")")
+    return [head.strip(), tail.strip(), *sorted(column.strip() for column in columns.split(","))]
 
 
 def test_migrations_lead_to_the_same_schema_as_a_new_catalog_has(tmp_path: Path) -> None:
@@ -40,6 +73,40 @@ def test_migrations_lead_to_the_same_schema_as_a_new_catalog_has(tmp_path: Path)
 
     assert schema(tmp_path / "migrated.db") == schema(tmp_path / "new.db")
     assert len(schema(tmp_path / "new.db")) > 9
+
+
+def first_catalog(path: Path) -> None:
+    """Make a catalog of the first revision with a job that has one row in every table."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for statement in FIRST_ROWS:
+            connection.exec_driver_sql(statement)
+
+
+def test_an_older_catalog_is_brought_up_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    first_catalog(path)
+    assert rows(path)["job"] == 1
+
+    catalog = SqliteCatalog(path)
+    job = catalog.job("j1")
+    parts = catalog.parts("j1")
+    catalog.close()
+
+    SqliteCatalog(tmp_path / "new.db").close()
+    assert schema(path) == schema(tmp_path / "new.db")
+    assert {name: rows(path)[name] for name in FIRST_TABLES} == dict.fromkeys(FIRST_TABLES, 1) | {"part": 3}
+    assert job.origin is Origin.RUN
+    assert [part.name for part in parts] == ["a_0001.csv", "a_0002.csv", "b_0001.csv"]
+
+
+def rows(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in FIRST_TABLES}
 
 
 def test_the_known_revisions_are_those_of_the_scripts() -> None:

@@ -74,7 +74,7 @@ class SqliteCatalog(SqlCatalog):
         with self._engine.connect() as connection, connection.begin():
             if migrate.is_current(connection, str(self._path)):
                 return
-        with self._writing.connect() as connection, connection.begin():
+        with self._writing.connect() as connection, _without_foreign_keys(connection), connection.begin():
             if not migrate.is_current(connection, str(self._path)):
                 migrate.upgrade(connection)
 
@@ -92,6 +92,17 @@ class SqliteCatalog(SqlCatalog):
     def _error(self, cause: str) -> CatalogError:
         advice = next((text for word, text in _ADVICE.items() if word in cause), f"{cause}. Check the disk.")
         return CatalogError(f"The catalog {self._path} failed: {advice}", path=str(self._path), cause=cause)
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let a table be rebuilt inside the block: what it is rebuilt from is dropped, which would drop its children."""
+    session: Any = connection.connection
+    session.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        session.execute("PRAGMA foreign_keys = ON")
 
 
 def _create_once(path: Path) -> None:

@@ -18,8 +18,6 @@ def upgrade() -> None:
     """Go one step on."""
     _create_job()
     _create_file()
-    _create_upload()
-    _create_api_key()
     _create_chunk()
     _create_stage()
     _create_task()
@@ -27,12 +25,6 @@ def upgrade() -> None:
     _create_partial()
     _create_segment()
     _create_part()
-    _create_stored_table()
-    _create_stored_object()
-    _create_load()
-    _create_content()
-    _create_table_use()
-    _create_worker()
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -57,13 +49,7 @@ def _create_job() -> None:
         sa.Column("completed_on", sa.Double()),
         sa.Column("retrieved_at", sa.Double()),
         sa.Column("error", _JSON),
-        sa.Column("origin", sa.Text(), nullable=False),
-        sa.Column("request_key", sa.Text()),
-        sa.Column("traceparent", sa.Text()),
-        sa.Column("uploads_ended", sa.Boolean(), nullable=False),
-        sa.Column("files_deleted_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
-        sa.UniqueConstraint("client", "request_key", name=op.f("uq_job_client_request_key")),
     )
     op.create_index(op.f("ix_job_client_created_at_id"), "job", ["client", "created_at", "id"])
     op.create_index(op.f("ix_job_created_at_id"), "job", ["created_at", "id"])
@@ -91,43 +77,6 @@ def _create_file() -> None:
     )
 
 
-def _create_upload() -> None:
-    op.create_table(
-        "upload",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("table_name", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("bytes", sa.BigInteger()),
-        sa.Column("sha256", sa.Text()),
-        sa.Column("received_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("digest", sa.Text()),
-        sa.Column("file_id", _ID),
-        sa.Column("columns", _JSON),
-        sa.Column("state", _JSON),
-        sa.Column("tail_key", sa.Text()),
-        sa.Column("ended", sa.Boolean(), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("last_updated", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_upload_job_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
-        sa.UniqueConstraint("job_id", "table_name", "name", name=op.f("uq_upload_job_id_table_name_name")),
-    )
-
-
-def _create_api_key() -> None:
-    op.create_table(
-        "api_key",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("client", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("revoked_at", sa.Double()),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
-    )
-
-
 def _create_chunk() -> None:
     op.create_table(
         "chunk",
@@ -137,7 +86,6 @@ def _create_chunk() -> None:
         sa.Column("byte_offset", sa.BigInteger(), nullable=False),
         sa.Column("byte_length", sa.BigInteger(), nullable=False),
         sa.Column("traits", _JSON, nullable=False),
-        sa.Column("key", sa.Text()),
         sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_chunk_file_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chunk")),
         sa.UniqueConstraint("file_id", "byte_offset", name=op.f("uq_chunk_file_id_byte_offset")),
@@ -234,13 +182,10 @@ def _create_segment() -> None:
         sa.Column("byte_offset", sa.BigInteger(), nullable=False),
         sa.Column("byte_length", sa.BigInteger(), nullable=False),
         sa.Column("records", sa.BigInteger(), nullable=False),
-        sa.Column("taken_by", _ID),
         sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_segment_stage_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("stage_id", "output", "partition", "task_id", name=op.f("pk_segment")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_segment_waiting", "segment", ["stage_id", "output"], **_where("taken_by = 0"))
-    op.create_index("ix_segment_taken_by", "segment", ["taken_by"], **_where("taken_by > 0"))
 
 
 def _create_part() -> None:
@@ -249,7 +194,6 @@ def _create_part() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
         sa.Column("ordinal", sa.Integer(), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("task_id", _ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
@@ -260,109 +204,4 @@ def _create_part() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_part_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "query", "ordinal", name=op.f("pk_part")),
         sqlite_with_rowid=False,
-    )
-
-
-def _create_stored_table() -> None:
-    op.create_table(
-        "stored_table",
-        sa.Column("id", _ID, nullable=False),
-        sa.Column("client", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text()),
-        sa.Column("folded_name", sa.Text()),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("columns", _JSON, nullable=False),
-        sa.Column("key", _JSON, nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("last_updated", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_table")),
-        sa.UniqueConstraint("client", "folded_name", name=op.f("uq_stored_table_client_folded_name")),
-    )
-
-
-def _create_stored_object() -> None:
-    op.create_table(
-        "stored_object",
-        sa.Column("id", _ID, nullable=False),
-        sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("load_name", sa.Text(), nullable=False),
-        sa.Column("table_id", _ID),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("dropped", sa.Text()),
-        sa.Column("records", sa.BigInteger(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
-        sa.Column("bounds", _JSON, nullable=False),
-        sa.Column("since_version", sa.BigInteger()),
-        sa.Column("until_version", sa.BigInteger()),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["table_id"], ["stored_table.id"], name=op.f("fk_stored_object_table_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_stored_object")),
-    )
-    op.create_index(op.f("ix_stored_object_job_id"), "stored_object", ["job_id"])
-    op.create_index(op.f("ix_stored_object_key"), "stored_object", ["key"])
-    op.create_index(op.f("ix_stored_object_table_id_until_version"), "stored_object", ["table_id", "until_version"])
-
-
-def _create_load() -> None:
-    op.create_table(
-        "load",
-        sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("mode", sa.Text(), nullable=False),
-        sa.Column("columns", _JSON, nullable=False),
-        sa.Column("key", _JSON, nullable=False),
-        sa.Column("base_version", sa.BigInteger()),
-        sa.Column("allow_again", sa.Boolean(), nullable=False),
-        sa.Column("contents", _JSON, nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_load_job_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job_id", "name", name=op.f("pk_load")),
-    )
-
-
-def _create_content() -> None:
-    op.create_table(
-        "content",
-        sa.Column("table_id", _ID, nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("loaded_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["table_id"], ["stored_table.id"], name=op.f("fk_content_table_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("table_id", "digest", name=op.f("pk_content")),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_table_use() -> None:
-    op.create_table(
-        "table_use",
-        sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("table_id", _ID, nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_table_use_job_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job_id", "table_id", name=op.f("pk_table_use")),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_worker() -> None:
-    op.create_table(
-        "worker",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("machine", sa.Text(), nullable=False),
-        sa.Column("roles", _JSON, nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
-        sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("started_at", sa.Double(), nullable=False),
-        sa.Column("seen_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_worker")),
-    )
-    op.create_table(
-        "paused_role",
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("role", name=op.f("pk_paused_role")),
     )
