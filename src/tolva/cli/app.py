@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -23,36 +24,36 @@ from tolva.errors import TolvaError, UsageError
 _SETTINGS_FILE = Path("tolva.toml")
 
 _COMMANDS = {
-    "demo": "demo:demo",
-    "run": "run_job:run",
-    "sql": "query:sql",
-    "explain": "explain:explain",
-    "ingest": "ingest:ingest",
-    "sniff": "sniff:sniff",
-    "rollup": "rollup:rollup",
-    "tables": "tables:app",
-    "generate": "generate:app",
-    "clean": "clean:clean",
-    "serve": "serve:serve",
-    "keys": "keys:app",
-    "submit": "remote:submit",
-    "jobs": "remote:jobs",
-    "status": "remote:status",
-    "watch": "remote:watch",
-    "results": "remote:results",
-    "rejects": "remote:rejects",
-    "cancel": "remote:cancel",
-    "retry": "remote:retry",
-    "worker": "worker:worker",
-    "workers": "workers:app",
-    "migrate": "migrate:migrate",
-    "doctor": "doctor:doctor",
+    "demo": ("demo:demo", "Make coffee-shop sales and answer four questions about them."),
+    "run": ("run_job:run", "Run a job document over files, here and now."),
+    "sql": ("query:sql", "Answer one question over files and stored tables."),
+    "explain": ("explain:explain", "Show how a job is worked on; with --analyze, how it was."),
+    "ingest": ("ingest:ingest", "Check records, store the good, report the bad."),
+    "sniff": ("sniff:sniff", "Show what a file is, as a job document to start from."),
+    "rollup": ("rollup:rollup", "Roll many finished files into few of a known size."),
+    "tables": ("tables:app", "List, describe and drop stored tables."),
+    "generate": ("generate:app", "Make data to try things with."),
+    "clean": ("clean:clean", "Delete stored files that nobody may want any more."),
+    "serve": ("serve:serve", "Serve jobs over HTTP, with workers of its own."),
+    "keys": ("keys:app", "Add, list and revoke the keys of a server's clients."),
+    "submit": ("remote:submit", "Send a job and its files to a server."),
+    "jobs": ("remote:jobs", "List a server's jobs, newest first."),
+    "status": ("remote:status", "Tell where a job stands."),
+    "watch": ("remote:watch", "Watch a job to its end, and exit as it did."),
+    "results": ("remote:results", "Fetch a job's results into a folder."),
+    "rejects": ("remote:rejects", "Print the report of a job's bad records."),
+    "cancel": ("remote:cancel", "Stop a job and delete its files."),
+    "retry": ("remote:retry", "Give a failed job's dead tasks new attempts."),
+    "worker": ("worker:worker", "Work on the tasks of a fleet's jobs."),
+    "workers": ("workers:app", "See who works for the fleet; pause and resume roles."),
+    "migrate": ("migrate:migrate", "Bring the catalog to this version's schema."),
+    "doctor": ("doctor:doctor", "Check a set-up and say what to do."),
 }
-"""Where each command is, in the order in which --help lists them."""
+"""Each command: where it is, and its line in --help, which lists them in this order."""
 
 
-def make_app(word: str | None) -> typer.Typer:
-    """Return the command line. If ``word`` is a command's name, only that command is loaded."""
+def make_app(asked: Collection[str]) -> typer.Typer:
+    """Return the command line. Only the commands ``asked`` for are loaded; the others are names and lines of help."""
     app = typer.Typer(
         name="tolva",
         help="Cut big files of records into chunks, work on them in parallel, answer in SQL.",
@@ -63,14 +64,29 @@ def make_app(word: str | None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in [word] if word in _COMMANDS else _COMMANDS:
-        module, _, attribute = _COMMANDS[name].partition(":")
-        found = getattr(import_module(f"tolva.cli.{module}"), attribute)
+    for name, (place, line) in _COMMANDS.items():
+        found = _load(place) if name in asked else _not_asked
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name)
+            app.add_typer(found, name=name, short_help=line)
         else:
-            app.command(name=name)(found)
+            app.command(name=name, short_help=line)(found)
     return app
+
+
+def _asked() -> Collection[str]:
+    if "_TOLVA_COMPLETE" in os.environ:  # the shell asks what could be typed next, anywhere
+        return _COMMANDS
+    return [word for word in sys.argv[1:] if not word.startswith("-")][:1]
+
+
+def _load(place: str) -> Callable[..., None] | typer.Typer:
+    module, _, attribute = place.partition(":")
+    found: Callable[..., None] | typer.Typer = getattr(import_module(f"tolva.cli.{module}"), attribute)
+    return found
+
+
+def _not_asked() -> NoReturn:
+    raise AssertionError("a command that isn't loaded was run")
 
 
 def _version(value: bool) -> None:
@@ -93,7 +109,7 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        make_app(sys.argv[1] if len(sys.argv) > 1 else None)()
+        make_app(_asked())()
     except SystemExit as end:
         _leave(end.code if isinstance(end.code, int) else 0)
     except TolvaError as error:
