@@ -23,7 +23,7 @@ from tolva.errors import TolvaError, UsageError
 
 _SETTINGS_FILE = Path("tolva.toml")
 
-_COMMANDS = {
+COMMANDS = {
     "demo": ("demo:demo", "Make coffee-shop sales and answer four questions about them."),
     "run": ("run_job:run", "Run a job document over files, here and now."),
     "sql": ("query:sql", "Answer one question over files and stored tables."),
@@ -64,7 +64,7 @@ def make_app(asked: Collection[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name, (place, line) in _COMMANDS.items():
+    for name, (place, line) in COMMANDS.items():
         found = _load(place) if name in asked else _not_asked
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, short_help=line)
@@ -75,7 +75,7 @@ def make_app(asked: Collection[str]) -> typer.Typer:
 
 def _asked() -> Collection[str]:
     if "_TOLVA_COMPLETE" in os.environ:  # the shell asks what could be typed next, anywhere
-        return _COMMANDS
+        return COMMANDS
     return [word for word in sys.argv[1:] if not word.startswith("-")][:1]
 
 
