@@ -56,7 +56,7 @@ class Limits:
     max_attempts: int = 3
     retry_base_seconds: float = 0.5
     retry_max_seconds: float = 60.0
-    reduce_task_bytes: int = 32 * 2**20
+    reduce_task_bytes: int = 8 * 2**20
     running_jobs: int = 64
     running_jobs_per_client: int = 16
     live_jobs_per_client: int = 1000

@@ -65,10 +65,10 @@ def _input(plan: Plan, needed: Input, writer: int) -> dict[str, Any]:
     return resolved
 
 
-def advance(tx: Tx, job_id: str) -> list[Hint]:
+def advance(tx: Tx, job_id: str, *, grown: str | None = None) -> list[Hint]:
     """Take each stage as far as its input and its tasks allow, and the job with its last stage. Hints if it is wip.
 
-    Stages come after those they read from, so one pass reaches everything.
+    Stages come after those they read from, so one pass reaches everything. ``grown`` is the table that has new chunks.
     """
     found = lock_job(tx, job_id)
     if JobStatus(found.status).final:
@@ -77,7 +77,7 @@ def advance(tx: Tx, job_id: str) -> list[Hint]:
     over: set[int] = set()
     hints: list[Hint] = []
     for each in stages:
-        state, made = _advance_stage(tx, found, each, over)
+        state, made = _advance_stage(tx, found, each, over, grown)
         hints += made
         if state is StageState.OVER:
             over.add(each.id)
@@ -86,12 +86,16 @@ def advance(tx: Tx, job_id: str) -> list[Hint]:
     return hints if found.status == JobStatus.WIP else []
 
 
-def _advance_stage(tx: Tx, of_job: AnyRow, each: AnyRow, over: set[int]) -> tuple[StageState, list[Hint]]:
+def _advance_stage(
+    tx: Tx, of_job: AnyRow, each: AnyRow, over: set[int], grown: str | None
+) -> tuple[StageState, list[Hint]]:
     state = StageState(each.state)
+    # Chunks get their tasks in the transaction that records them, or when the stage opens: else there are none to make.
+    settled = state is StageState.OPEN and each.role == Role.SCAN and each.table_name != grown
     made: list[Hint] = []
     if state is StageState.WAITING and over.issuperset(read["stage_id"] for read in each.inputs):
         state = StageState.OPEN
-    if state is StageState.OPEN or (state is StageState.WAITING and rolling.is_rolling(each)):
+    if (state is StageState.OPEN and not settled) or (state is StageState.WAITING and rolling.is_rolling(each)):
         made = _make_tasks(tx, each, state)
     if state is StageState.OPEN and (each.role != Role.SCAN or (of_job.input_ended and _all_cut(tx, each))):
         state = StageState.ENDED

@@ -45,7 +45,9 @@ def add_chunks(tx: Tx, file_id: int, chunks: Sequence[Chunk], *, ended: bool) ->
     if job_id is None:
         raise NotFoundError(f"There is no file {file_id} in the catalog; its job was deleted.", file=file_id)
     found = lock_job(tx, job_id)
-    into = tx.connection.execute(select(file.c.name, file.c.cut_bytes, file.c.ended).where(file.c.id == file_id)).one()
+    into = tx.connection.execute(
+        select(file.c.name, file.c.table_name, file.c.cut_bytes, file.c.ended).where(file.c.id == file_id)
+    ).one()
     new, cut_bytes = _new_chunks(into, chunks)
     if not new and into.ended >= ended:
         return []
@@ -55,7 +57,7 @@ def add_chunks(tx: Tx, file_id: int, chunks: Sequence[Chunk], *, ended: bool) ->
     if new:
         tx.connection.execute(insert(chunk), [_chunk_row(job_id, file_id, each) for each in new])
     tx.connection.execute(update(file).where(file.c.id == file_id).values(cut_bytes=cut_bytes, ended=ended))
-    return advance(tx, job_id)
+    return advance(tx, job_id, grown=into.table_name)
 
 
 def end_input(tx: Tx, job_id: str) -> list[Hint]:
