@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import bench_export, bench_ingest, bench_rollup, bench_tasks, bench_tpch, four_questions, small_things
@@ -23,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tolva-bench-") as temporary:
         work: Path = asked.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        sections = {
+        sections: dict[str, tuple[str, Callable[[], str]]] = {
             "questions": (
                 f"The four questions, {asked.transactions:,} transactions",
                 lambda: four_questions.speed(work, transactions=asked.transactions, rounds=asked.rounds),

@@ -28,7 +28,7 @@ def dirty(work: Path, *, rows: int, rounds: int, share: float = 0.2) -> str:
     if not folder.exists():
         generate_clients(folder, rows=rows, dirty=share, seed=0)
     source = folder / "clients.dat"
-    ours = [source, "--document", folder / "clients.yaml", "--allow-again", "--mode", "replace"]
+    ours: list[str | Path] = [source, "--document", folder / "clients.yaml", "--allow-again", "--mode", "replace"]
     rivals = {"DuckDB, TRY_CAST": [_rival("duckdb_try_cast.py"), source, work / "clients.parquet"]}
     return _compared(work, source.stat().st_size, ours, rivals, rounds)
 
@@ -39,7 +39,7 @@ def clean(work: Path, *, transactions: int, rounds: int) -> str:
     if not folder.exists():
         generate_coffee(folder, transactions=transactions)
     files = sorted((folder / "transactions").glob("*.csv"))
-    ours = [*files, "--into", "transactions", "--allow-again", "--mode", "replace"]
+    ours: list[str | Path] = [*files, "--into", "transactions", "--allow-again", "--mode", "replace"]
     rivals = {"DuckDB, COPY": [_rival("duckdb_copy.py"), folder / "transactions/*.csv", work / "transactions.parquet"]}
     return _compared(work, sum(file.stat().st_size for file in files), ours, rivals, rounds)
 

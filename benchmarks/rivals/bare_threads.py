@@ -8,17 +8,24 @@ import multiprocessing
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from tolva.sources import settings_of
+from tolva.export.pace import no_pace
+from tolva.rollup.records import encode
+from tolva.sources import Failure, Tools, settings_of
+
+LONGEST_START_SECONDS = 120.0
+"""A process that can't begin lets the others fail too, instead of wait for it."""
 
 
-def fetch(batches: list[list[str]], source: str, threads: int, output: str, begin: object) -> None:
-    opened = settings_of(json.loads(source)).open(lambda: None)
-    with Path(output).open("w") as file, ThreadPoolExecutor(threads) as pool:
-        begin.wait()
+def fetch(batches: list[list[str]], source: str, threads: int, output: str, begin: Barrier) -> None:
+    opened = settings_of(json.loads(source)).open(Tools(no_pace))
+    with Path(output).open("wb") as file, ThreadPoolExecutor(threads) as pool:
+        begin.wait(LONGEST_START_SECONDS)
         for answers in pool.map(lambda batch: list(opened.fetch(batch)), batches):
-            file.writelines(json.dumps(record) + "\n" for answer in answers for record in answer.records)
+            found = (answer for answer in answers if not isinstance(answer, Failure))
+            file.writelines(encode(record) for answer in found for record in answer.records)
 
 
 if __name__ == "__main__":
@@ -35,8 +42,9 @@ if __name__ == "__main__":
     ]
     for process in running:
         process.start()
-    ready.wait()
+    ready.wait(LONGEST_START_SECONDS)
     began = time.perf_counter()
     for process in running:
         process.join()
     print(time.perf_counter() - began)
+    sys.exit(any(process.exitcode for process in running))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
+from queue import SimpleQueue
 
 from tolva.export.fetcher import Fetcher, Lines, error_line
 from tolva.export.pace import EvenPace, no_pace
@@ -71,17 +72,20 @@ def _fetch_all(
     fetcher: Fetcher, keys: Sequence[str], settings: FetchSettings, pool: ThreadPoolExecutor
 ) -> Iterator[Lines]:
     """Yield what each batch came to, as it comes, with few of them under way."""
-    starts = iter(range(0, len(keys), settings.batch_size))
-    pending: set[Future[Lines]] = set()
-    room = settings.fetchers * _BATCHES_A_FETCHER
-    while True:
-        for start in islice(starts, room - len(pending)):
-            pending.add(pool.submit(fetcher.fetch, keys[start : start + settings.batch_size]))
-        if not pending:
-            return
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield future.result()
+    batches = (keys[start : start + settings.batch_size] for start in range(0, len(keys), settings.batch_size))
+    done: SimpleQueue[Future[Lines]] = SimpleQueue()
+
+    def submit(some: Iterable[Sequence[str]]) -> int:
+        futures = [pool.submit(fetcher.fetch, batch) for batch in some]
+        for future in futures:
+            future.add_done_callback(done.put)
+        return len(futures)
+
+    pending = submit(islice(batches, settings.fetchers * _BATCHES_A_FETCHER))
+    while pending:
+        ended = done.get()
+        pending += submit(islice(batches, 1)) - 1
+        yield ended.result()
 
 
 def _records(batches: Iterable[Lines], errors: list[bytes]) -> Iterator[bytes]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import random
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,8 +22,10 @@ _SERVICES = (
     ("97110", "physical therapy", 7_500),
     ("99284", "emergency visit", 68_000),
 )
-_FIRST_DAY = date(2024, 1, 1)
-_DAYS = 366
+_DAYS = tuple((date(2024, 1, 1) + timedelta(days=day)).isoformat() for day in range(366))
+_CHANCES = 2**32
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class ClaimsSettings(SourceSettings):
@@ -64,13 +66,14 @@ class Claims:
 
     def _answer(self, key: str) -> Answer:
         settings = self._settings
-        digest = hashlib.blake2b(f"{settings.seed}/{key}".encode(), digest_size=16).digest()
-        rng = random.Random(digest)  # noqa: S311 - made-up data
-        if rng.random() < settings.missing_ratio:
+        digest = hashlib.blake2b(f"{settings.seed}/{key}".encode(), digest_size=16)
+        draw, missing = divmod(int.from_bytes(digest.digest(), "big"), _CHANCES)
+        if missing < settings.missing_ratio * _CHANCES:
             return Failure(key, "not_found", f"there is no beneficiary {key}")
-        if rng.random() < settings.flaky_ratio and self._fails_first(key):
+        if draw % _CHANCES < settings.flaky_ratio * _CHANCES and self._fails_first(key):
             return Failure(key, "unavailable", "the service is busy", retryable=True)
-        return Fetched(key, [_claim(key, number, rng) for number in range(1, settings.claims_per_key + 1)])
+        key_text = _text(key)
+        return Fetched(key, [_claim(digest, key_text, number) for number in range(1, settings.claims_per_key + 1)])
 
     def _fails_first(self, key: str) -> bool:
         with self._lock:
@@ -79,21 +82,17 @@ class Claims:
         return first
 
 
-def _claim(key: str, number: int, rng: random.Random) -> dict[str, Any]:
-    code, service, cents = _SERVICES[int(rng.random() * len(_SERVICES))]
-    billed = int(cents * (0.8 + 0.4 * rng.random()))
-    paid = int(billed * (0.4 + 0.5 * rng.random()))
-    served = _FIRST_DAY + timedelta(days=int(rng.random() * _DAYS))
-    return {
-        "beneficiary_id": key,
-        "claim_id": f"{key}-{number:04}",
-        "service_date": served.isoformat(),
-        "procedure_code": code,
-        "service": service,
-        "billed": _amount(billed),
-        "paid": _amount(paid),
-    }
-
-
-def _amount(cents: int) -> str:
-    return f"{cents // 100}.{cents % 100:02}"
+def _claim(seed: hashlib.blake2b, key_text: str, number: int) -> str:
+    """Return a claim as a line of JSON: with thousands a second, making objects of it would be most of the work."""
+    digest = seed.copy()
+    digest.update(b"/%d" % number)
+    draw, service = divmod(int.from_bytes(digest.digest(), "big"), len(_SERVICES))
+    draw, day = divmod(draw, len(_DAYS))
+    draw, price = divmod(draw, 401)
+    code, name, cents = _SERVICES[service]
+    billed = cents * (800 + price) // 1000
+    paid = billed * (400 + draw % 501) // 1000
+    return (
+        f'{{"beneficiary_id":{key_text},"claim_id":{key_text[:-1]}-{number:04}","service_date":"{_DAYS[day]}",'
+        f'"procedure_code":"{code}","service":"{name}","billed":"{billed / 100:.2f}","paid":"{paid / 100:.2f}"}}'
+    )
