@@ -29,7 +29,7 @@ Outcome = tuple[list[tuple[Any, ...]], dict[int, list[tuple[str | None, str]]]]
 def run(folder: Path, text: str, **document: Any) -> Outcome:
     """Load a file of one chunk by the kernel alone."""
     (folder / "t.csv").write_text(text)
-    values = {"kind": "ingest", "into": "t", "files": "t.csv", "report": {"formats": ["ndjson"]}, **document}
+    values = {"kind": "ingest", "into": "t", "files": "t.csv", **document}
     plan = validate(values, "test").brief(folder).prepare().plan
     (new,) = validate(values, "test").brief(folder).prepare().tables[0].files
     storage = LocalStorage(folder / "storage")
@@ -43,7 +43,7 @@ def run(folder: Path, text: str, **document: Any) -> Outcome:
     (info,) = partials.read(storage, [done.partial], outputs.INFO, None)[0].to_pylist()
     rows = pq.read_table(folder / "storage" / info["key"]).to_pylist() if info["key"] else []
     reasons = defaultdict(list)
-    for table in partials.read(storage, [done.partial], "ndjson", None):
+    for table in partials.read(storage, [done.partial], outputs.REPORT, None):
         for line in table["line"].to_pylist():
             found = json.loads(line)
             reasons[found["line"]].append((found["column"], found["code"]))

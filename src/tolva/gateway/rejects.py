@@ -15,6 +15,7 @@ from tolva.gateway.access import Called
 from tolva.gateway.services import Service
 from tolva.gateway.views import API
 from tolva.ingest.outputs import REPORTS
+from tolva.ingest.report_csv import as_csv
 from tolva.jobs.service import JobService
 from tolva.model import Job, Part
 from tolva.plan import Plan
@@ -42,14 +43,14 @@ def rejects(
     """Fetch the report of a job's rejects as one body, empty when there are none."""
     queries = _reports(service.job(job_id, caller.scope), form)
     parts = [part for part in service.parts(job_id, caller.scope) if part.query in queries]
-    bodies = (_body(service, part, headed=form is ReportFormat.CSV and part.ordinal > 1) for part in parts)
-    return StreamingResponse(chain.from_iterable(bodies), media_type=_MEDIA_TYPES[form])
+    blocks = chain.from_iterable(_blocks(service, part) for part in parts)
+    return StreamingResponse(as_csv(blocks) if form is ReportFormat.CSV else blocks, media_type=_MEDIA_TYPES[form])
 
 
 def _reports(job: Job, form: ReportFormat) -> tuple[str, ...]:
     """Return the queries whose parts are the report. NotFoundError if the job has none of that format."""
     if job.kind == "ingest":
-        return (REPORTS[form],)
+        return (REPORTS["ndjson"],)
     named = () if job.plan is None else Plan.from_json(job.plan).rejects
     if not named:
         raise NotFoundError(f"Job {job.id} has no report: a {job.kind} job rejects nothing.", job=job.id)
@@ -58,11 +59,5 @@ def _reports(job: Job, form: ReportFormat) -> tuple[str, ...]:
     return named
 
 
-def _body(service: JobService, part: Part, *, headed: bool) -> Iterator[bytes]:
-    """Yield the part's bytes; without its first line if it is ``headed`` and not the first part."""
-    for block in service.read(part, 0, part.bytes):
-        if headed:
-            headed = False
-            yield bytes(block).partition(b"\n")[2]
-        else:
-            yield bytes(block)
+def _blocks(service: JobService, part: Part) -> Iterator[bytes]:
+    return map(bytes, service.read(part, 0, part.bytes))

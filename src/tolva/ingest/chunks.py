@@ -23,7 +23,8 @@ from tolva.formats.table_object import rows_and_positions
 from tolva.ingest import outputs
 from tolva.ingest.content import Sums
 from tolva.ingest.outputs import ChunkInfo
-from tolva.ingest.statements import BAD, FIELDS, REASONS, with_file
+from tolva.ingest.report_lines import report_lines
+from tolva.ingest.statements import BAD, FIELDS
 from tolva.model import Chunk, Done, File
 from tolva.work import partials
 from tolva.work.kernel import Errand
@@ -32,9 +33,7 @@ from tolva.work.partials import Left
 Rows = npt.NDArray[np.int64]
 
 _DUPLICATE = "duplicate"
-_TOLD = ("n", "column", "code", "message")
-_REASON_SCHEMA = pa.schema([*REJECT_COLUMNS, ("n", pa.int64())])
-_REASONS = _REASON_SCHEMA.names
+_TOLD = pa.schema([("n", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("message", pa.string())])
 _BOUNDED = (pa.types.is_integer, pa.types.is_date, pa.types.is_decimal, pa.types.is_timestamp)
 
 
@@ -89,8 +88,8 @@ class _Chunk:
         lost = self._refused["__row"].to_numpy()
         good = ~bad
         good[lost] = False
-        reasons, raws = self._reasons(fields, np.flatnonzero(bad))
-        rejected = len(raws)
+        reasons, records = self._reasons(fields, np.flatnonzero(bad))
+        rejected = records.num_rows
         kept = values.filter(pa.array(good))
         if kept.num_rows + rejected != found.records:
             raise EngineError(
@@ -100,29 +99,32 @@ class _Chunk:
             )
         if not self._prefix:
             yield from self._keys(values, good)
-        yield from self._lines(reasons, raws)
+        yield from self._lines(reasons, records)
         info = self._info(kept, rejected, reasons)
         yield Left(f"{self._prefix}{outputs.INFO}", 0, pa.Table.from_pylist([asdict(info)], _info_schema()))
 
     def _ask(self, tables: dict[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
         return self._errand.engine.answers(self._errand.stage, tables, sqls)
 
-    def _reasons(self, fields: pa.Table, bad: Rows) -> tuple[pa.Table, pa.Array]:
-        """Return the reasons (``_REASONS``) in the order of the file, and the raw bytes of each bad record once."""
-        found = self._found
-        places = found.places(bad)
-        misshapen = pa.concat_tables([found.rejects, self._twins()])
-        told = [_numbered(misshapen)]
+    def _reasons(self, fields: pa.Table, bad: Rows) -> tuple[pa.Table, pa.Table]:
+        """Return the reasons (``record``, ``column``, ``code``, ``message``) in the order of the file.
+
+        And the bad records (``PLACES``), each once and in their order; ``record`` is a row there.
+        """
+        places = self._found.places(bad)
+        misshapen = pa.concat_tables([self._found.rejects, self._twins()])
+        lines, told = [misshapen["line"].to_numpy()], [_numbered(misshapen)]
         if len(bad):
             given = fields.take(pa.array(bad)).append_column("__row", pa.array(np.arange(len(bad))))
             (reasons,) = self._ask({FIELDS: given}, [self._settings["reasons"]])
-            of_record = places.take(reasons["__row"])
-            told.append(pa.table([*of_record.columns, *(reasons[name] for name in _TOLD)], [*PLACES.names, *_TOLD]))
-        table = pa.concat_tables(each.select(_REASONS).cast(_REASON_SCHEMA) for each in told)
-        order = np.lexsort((table["n"].to_numpy(), table["offset"].to_numpy()))
-        raws = pa.concat_tables([each.select(["offset", "raw"]) for each in (places, misshapen)])
-        _, first = np.unique(raws["offset"].to_numpy(), return_index=True)
-        return table.take(pa.array(order)), raws["raw"].take(pa.array(first))
+            lines.append(places["line"].to_numpy()[reasons["__row"].to_numpy()])
+            told.append(reasons.select(_TOLD.names).cast(_TOLD))
+        every = pa.concat_tables([places, misshapen.select(PLACES.names)])
+        # No two records begin on one line; of a format without offsets that is the number of the record.
+        each, first = np.unique(every["line"].to_numpy(), return_index=True)
+        found = pa.concat_tables(told).append_column("record", pa.array(np.searchsorted(each, np.concatenate(lines))))
+        order = np.lexsort((found["n"].to_numpy(), found["record"].to_numpy()))
+        return found.take(pa.array(order)), every.take(pa.array(first))
 
     def _twins(self) -> pa.Table:
         """Return the reasons of records that are equal to an earlier one in columns that must be unique."""
@@ -156,14 +158,12 @@ class _Chunk:
         stage = replace(self._errand.stage, outputs=keys)
         yield from self._errand.engine.outputs(stage, self._errand.plan, {self._file.table: [given]})
 
-    def _lines(self, reasons: pa.Table, raws: pa.Array) -> Iterator[Left]:
-        if not len(raws):
+    def _lines(self, reasons: pa.Table, records: pa.Table) -> Iterator[Left]:
+        if not records.num_rows:
             return
-        shown = reasons.set_column(_REASONS.index("raw"), "raw", _as_text(reasons["raw"]))
-        (lines,) = self._ask({REASONS: shown}, [with_file(self._settings["lines"], self._file.name)])
-        for form in self._settings["reports"]:
-            yield Left(f"{self._prefix}{form}", 0, pa.table({outputs.LINE: lines[form]}))
-        ended = pc.binary_join_element_wise(raws.cast(pa.binary()), pa.scalar(b"\n"), pa.scalar(b""))
+        lines = pa.chunked_array(report_lines(self._file.name, reasons, records), pa.binary())
+        yield Left(f"{self._prefix}{outputs.REPORT}", 0, pa.table({outputs.LINE: lines}))
+        ended = pc.binary_join_element_wise(records["raw"], b"\n", b"")
         yield Left(f"{self._prefix}{outputs.REJECTS}", 0, pa.table({outputs.LINE: ended}))
 
     def _info(self, kept: pa.Table, rejected: int, reasons: pa.Table) -> ChunkInfo:
@@ -233,16 +233,9 @@ def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> It
 
 
 def _numbered(rejects: pa.Table) -> pa.Table:
-    """Give reasons that no fault's condition found the number before all others."""
-    return rejects.append_column("n", pa.array(np.full(rejects.num_rows, -1), pa.int64()))
-
-
-def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return bytes as text for a report; what isn't UTF-8 shows as the replacement character."""
-    try:
-        return raw.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.chunked_array([pa.array([b.decode(errors="replace") for b in raw.to_pylist()], pa.string())])
+    """Return reasons that no fault's condition found, numbered before all others."""
+    first = pa.array(np.full(rejects.num_rows, -1))
+    return pa.table([first, *rejects.select(_TOLD.names[1:]).columns], _TOLD)
 
 
 def _bounds(table: pa.Table) -> dict[str, list[str]]:

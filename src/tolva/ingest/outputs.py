@@ -9,6 +9,9 @@ from tolva.plan import Column
 INFO = "info"
 """One row a chunk: see ``ChunkInfo``."""
 
+REPORT = "report"
+"""The lines of the report, as NDJSON."""
+
 REJECTS = "rejects"
 """The raw bytes of bad records, each with a line end."""
 

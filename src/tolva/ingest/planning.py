@@ -83,18 +83,16 @@ def plan(
 
 
 def _load(asked: Request, partitions: int) -> Stage:
-    made = statements(asked.rules, asked.fields, checked(asked.rules, asked.fields), asked.reporting.formats)
+    made = statements(asked.rules, asked.fields, checked(asked.rules, asked.fields))
     settings = {
         "values": made.values,
         "reasons": made.reasons,
-        "lines": made.lines,
-        "reports": list(asked.reporting.formats),
         "columns": [[column.name, column.type] for column in asked.rules.columns],
         "unique": [list(names) for names in asked.rules.unique_sets],
     }
     left = [
         Output(outputs.INFO, "", outputs.CHUNK_INFO),
-        *(Output(form, "", outputs.LINES, lines=True) for form in asked.reporting.formats),
+        Output(outputs.REPORT, "", outputs.LINES, lines=True),
         Output(outputs.REJECTS, "", outputs.LINES, lines=True),
     ]
     for n, names in enumerate(asked.rules.unique_sets):

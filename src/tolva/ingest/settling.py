@@ -17,13 +17,12 @@ from tolva.ingest import outputs
 from tolva.ingest.content import Sums, whole
 from tolva.ingest.outputs import ChunkInfo, ObjectInfo
 from tolva.ingest.part_files import PartFiles
-from tolva.ingest.statements import CSV_HEADER
+from tolva.ingest.report_csv import HEADER, csv_line
 from tolva.model import Content, Done, Loaded, Part, Partial, TableObject
 from tolva.work import partials
 from tolva.work.kernel import Errand
 
 _RATIO_FROM_RECORDS = 300
-_HEADERS = {"ndjson": b"", "csv": CSV_HEADER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +116,9 @@ def _reports(errand: Errand, chunks: list[_Chunk], totals: Totals) -> Iterator[P
     files = PartFiles(errand.storage, errand.prefix, errand.plan.max_part_bytes)
     most = settings["max_reasons"]
     for form in settings["reports"]:
-        yield from files.write(
-            outputs.REPORTS[form], "report", form, _HEADERS[form], _first(_lines(errand, chunks, form), most)
-        )
+        told = _first(_lines(errand, chunks, outputs.REPORT), most)
+        as_asked, first_line = (map(_csv, told), HEADER) if form == "csv" else (told, b"")
+        yield from files.write(outputs.REPORTS[form], "report", form, first_line, as_asked)
     header = settings["header"].encode()
     lines = _lines(errand, chunks, outputs.REJECTS)
     yield from files.write("rejects", "rejects", settings["suffix"], header, lines)
@@ -131,6 +130,10 @@ def _lines(errand: Errand, chunks: list[_Chunk], output: str) -> Iterator[pa.Arr
     for chunk in chunks:
         for table in partials.read(errand.storage, [chunk.partial], f"{chunk.prefix}{output}", None):
             yield from table[outputs.LINE].chunks
+
+
+def _csv(lines: pa.Array) -> pa.Array:
+    return pa.array(map(csv_line, lines.to_pylist()), pa.binary())
 
 
 def _first(lines: Iterable[pa.Array], most: int | None) -> Iterator[pa.Array]:

@@ -6,7 +6,6 @@ expressions of the user see, computed values, faults. Names that begin with two 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +16,6 @@ from tolva.planner.sql import literal
 
 FIELDS = "__fields"
 """The relation of the chunk's records: columns ``__f0`` and so on are the fields, all text."""
-
-REASONS = "__reasons"
-"""The relation of all reasons of a chunk: ``line``, ``offset``, ``column``, ``code``, ``message``, ``raw``."""
 
 BAD = "__bad"
 """Whether a record has any fault: 0 or 1."""
@@ -43,24 +39,19 @@ class Statements:
         values: the SELECT of all records' values, and of ``BAD``.
         reasons: the SELECT of every reason of bad records: ``__row`` (which the fields have beside them), ``n`` (the
             fault's number), ``column``, ``code``, ``message``.
-        lines: the SELECT of ``REASONS`` as lines, a column for each report's format.
     """
 
     values: str
     reasons: str
-    lines: str
 
 
-def statements(
-    rules: Rules, fields: Sequence[str], expressions: Mapping[str, str], reports: Sequence[str]
-) -> Statements:
+def statements(rules: Rules, fields: Sequence[str], expressions: Mapping[str, str]) -> Statements:
     """Return the SELECTs for these rules.
 
     Args:
         rules: what is asked of records.
         fields: the names of the file's fields.
         expressions: the users' expressions as they were checked, by their text.
-        reports: in which formats reasons are wanted: ``ndjson``, ``csv``.
     """
     layers = _Layers(rules, fields, expressions)
     faults = list(layers.faults())
@@ -75,35 +66,7 @@ def statements(
     nothing = "SELECT 0 AS __row, 0 AS n, '' AS \"column\", '' AS code, '' AS message WHERE false"
     checked = layers.checked(("__row",))
     reasons = f"WITH checked AS MATERIALIZED ({checked}) {' UNION ALL '.join(branches or [nothing])}"
-    lines = ", ".join(f"{_LINES[form]} AS {form}" for form in reports)
-    return Statements(values, reasons, f"SELECT {lines or '0 AS none'} FROM {REASONS}")
-
-
-def with_file(sql: str, file: str) -> str:
-    """Return the SELECT of lines for chunks of a file of that name."""
-    return sql.replace(_FILE_JSON, literal(json.dumps(file, ensure_ascii=False))).replace(
-        _FILE_CSV, literal('"' + file.replace('"', '""') + '"')
-    )
-
-
-CSV_HEADER = b"file,line,offset,column,code,message,raw\n"
-_FILE_JSON, _FILE_CSV = "$file_json$", "$file_csv$"
-_JSON_LINE = (
-    f"""encode(concat('{{"file":', {_FILE_JSON}, ',"line":', line, ',"offset":', "offset", ',"column":', """
-    """coalesce(to_json("column"), 'null'), ',"code":', to_json(code), ',"message":', to_json(message), ',"raw":', """
-    """to_json(raw), '}', chr(10)))"""
-)
-
-
-def _csv(text: str) -> str:
-    return f"""'"', replace({text}, '"', '""'), '"'"""
-
-
-_CSV_LINE = (
-    f"""encode(concat({_FILE_CSV}, ',', line, ',', "offset", ',', {_csv('"column"')}, ',', code, ',', """
-    f"""{_csv("message")}, ',', {_csv("raw")}, chr(10)))"""
-)
-_LINES = {"ndjson": _JSON_LINE, "csv": _CSV_LINE}
+    return Statements(values, reasons)
 
 
 class _Layers:

@@ -101,9 +101,9 @@ class CheckSpec(Strict):
 
 
 class ReportSpec(Strict):
-    """Which reports of rejects are written, and how many reasons at most."""
+    """How the report of rejects is written, always as ``ndjson`` too, and how many reasons at most."""
 
-    formats: tuple[Literal["ndjson", "csv"], ...] = ("ndjson", "csv")
+    formats: tuple[Literal["ndjson", "csv"], ...] = ("ndjson",)
     max_reasons: int | None = Field(default=None, ge=0)
 
 
@@ -180,7 +180,7 @@ class IngestDocument(JobDocument, FileSpec):
             ),
             atomic=self.atomic,
             allow_again=self.allow_again,
-            reports=tuple(dict.fromkeys(self.report.formats)),
+            reports=tuple(dict.fromkeys(("ndjson", *self.report.formats))),
             max_reasons=self.report.max_reasons,
             max_part_bytes=self.output.max_part_bytes,
             document=self.model_dump(mode="json"),

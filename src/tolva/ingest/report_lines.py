@@ -1,0 +1,74 @@
+"""The report's lines: a JSON object for each reason, made by whole columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_BATCH_ROWS = 16_384
+"""How many lines are made at once: a record is repeated for each of its reasons, so all together may be very long."""
+
+
+def report_lines(file: str, reasons: pa.Table, records: pa.Table) -> Iterator[pa.Array]:
+    """Yield the lines (binary, ends included) of reasons, in their order.
+
+    Args:
+        file: the name of the file for people.
+        reasons: ``record`` (a row of ``records``), ``column``, ``code``, ``message``.
+        records: where each record is, as ``PLACES``.
+    """
+    records = records.set_column(records.column_names.index("raw"), "raw", _as_text(records["raw"]))
+    name = json.dumps(file, ensure_ascii=False)
+    for at in range(0, reasons.num_rows, _BATCH_ROWS):
+        given = reasons.slice(at, _BATCH_ROWS).combine_chunks()
+        of = records.take(given["record"]).combine_chunks()
+        line = pc.binary_join_element_wise(
+            f'{{"file":{name},"line":',
+            of["line"].cast(pa.string()),
+            ',"offset":',
+            of["offset"].cast(pa.string()),
+            ',"column":',
+            _json(given["column"]),
+            ',"code":',
+            _json(given["code"]),
+            ',"message":',
+            _json(given["message"]),
+            ',"raw":',
+            _json(of["raw"]),
+            "}\n",
+            "",
+        )
+        yield from line.cast(pa.binary()).chunks
+
+
+def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return bytes as text; what isn't UTF-8 shows as the replacement character."""
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.chunked_array([pa.array([b.decode(errors="replace") for b in raw.to_pylist()], pa.string())])
+
+
+def _json(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts as JSON."""
+    for character in _to_escape(texts):
+        texts = pc.replace_substring(texts, character, json.dumps(character)[1:-1])
+    return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")
+
+
+def _to_escape(texts: pa.ChunkedArray) -> list[str]:
+    """Return the characters in these texts that JSON wants escaped, the one that escapes first."""
+    found: set[int] = set()
+    for chunk in texts.chunks:
+        _, offsets, data = chunk.buffers()
+        if data is None or not len(chunk):
+            continue
+        first, last = np.frombuffer(offsets, np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
+        held = np.frombuffer(data, np.uint8)[first:last]
+        odd = (held < ord(" ")) | (held == ord('"')) | (held == ord("\\"))
+        found.update(np.unique(held[odd]).tolist())
+    return sorted(map(chr, found), key=lambda character: character != "\\")
