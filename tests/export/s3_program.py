@@ -51,7 +51,7 @@ def answered(storage: S3Storage) -> tuple[Part, ...]:
     columns = (Column("x", "VARCHAR"),)
     result = Result("q", Format.NDJSON, columns, lines=True)
     return results.write(
-        result, batches(), pa.schema([("x", pa.string())]), results.Destination(storage, "q", CAP_BYTES)
+        result, batches(), lambda: pa.schema([("x", pa.string())]), results.Destination(storage, "q", CAP_BYTES)
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
 from tolva.catalogs import rolling
 from tolva.catalogs.jobs import end
@@ -25,6 +25,26 @@ from tolva.errors import StateError
 from tolva.model import Hint
 from tolva.plan import Input, Plan, Reads, Role, Stage, coalesce
 from tolva.states import JobStatus, TaskState
+
+# Statements of the hot path are built once; building one costs more than running it.
+_STAGES = select(stage).where(stage.c.job_id == bindparam("of_job")).order_by(stage.c.ordinal)
+_MOVE = (
+    update(stage)
+    .where(stage.c.id == bindparam("stage_id"))
+    .values(state=bindparam("to"), over_at=bindparam("over_since"))
+)
+_COUNT_CREATED = update(stage).where(stage.c.id == bindparam("stage_id")).values(created=bindparam("count"))
+_MADE = (
+    select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
+    .join(job, job.c.id == task.c.job_id)
+    .where(task.c.stage_id == bindparam("of_stage"), task.c.ordinal >= bindparam("from_ordinal"))
+    .order_by(task.c.ordinal)
+)
+_COMPLETE = (
+    update(job)
+    .where(job.c.id == bindparam("job_id"), job.c.status == JobStatus.WIP)
+    .values(status=JobStatus.COMPLETED, completed_on=bindparam("now"), last_updated=bindparam("now"))
+)
 
 
 def set_plan(tx: Tx, job_id: str, plan: Plan) -> list[Hint]:
@@ -73,7 +93,7 @@ def advance(tx: Tx, job_id: str, *, grown: str | None = None) -> list[Hint]:
     found = lock_job(tx, job_id)
     if JobStatus(found.status).final:
         return []
-    stages = tx.connection.execute(select(stage).where(stage.c.job_id == job_id).order_by(stage.c.ordinal)).all()
+    stages = tx.connection.execute(_STAGES, {"of_job": job_id}).all()
     over: set[int] = set()
     hints: list[Hint] = []
     for each in stages:
@@ -103,7 +123,7 @@ def _advance_stage(
         state = StageState.OVER
     if state != each.state:
         over_at = tx.now if state is StageState.OVER else None
-        tx.connection.execute(update(stage).where(stage.c.id == each.id).values(state=state, over_at=over_at))
+        tx.connection.execute(_MOVE, {"stage_id": each.id, "to": state, "over_since": over_at})
     return state, made
 
 
@@ -136,11 +156,7 @@ def _complete(tx: Tx, job_id: str) -> None:
     if refused is not None:
         end(tx, job_id, JobStatus.FAILED, refused)
         return
-    tx.connection.execute(
-        update(job)
-        .where(job.c.id == job_id, job.c.status == JobStatus.WIP)
-        .values(status=JobStatus.COMPLETED, completed_on=tx.now, last_updated=tx.now)
-    )
+    tx.connection.execute(_COMPLETE, {"job_id": job_id, "now": tx.now})
 
 
 def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
@@ -150,16 +166,9 @@ def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
         rolling.make_tasks(tx, each, ended=state is StageState.OPEN)
     else:
         tx.connection.execute(insert(task), _task_rows(tx, each))
-    made = hints_of(
-        tx.connection.execute(
-            select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
-            .join(job, job.c.id == task.c.job_id)
-            .where(task.c.stage_id == each.id, task.c.ordinal >= each.created)
-            .order_by(task.c.ordinal)
-        )
-    )
+    made = hints_of(tx.connection.execute(_MADE, {"of_stage": each.id, "from_ordinal": each.created}))
     if made:
-        tx.connection.execute(update(stage).where(stage.c.id == each.id).values(created=each.created + len(made)))
+        tx.connection.execute(_COUNT_CREATED, {"stage_id": each.id, "count": each.created + len(made)})
     return made
 
 

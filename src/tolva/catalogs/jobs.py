@@ -15,6 +15,7 @@ from tolva.errors import ExpiredError, LimitError, NotFoundError, ReusedKeyError
 from tolva.model import Job, NewJob, Origin
 from tolva.states import JobStatus, TaskState
 
+_ONE = select(job).where(job.c.id == bindparam("job_id"))
 _UNFINISHED = (
     select(task.c.id)
     .where(task.c.job_id == bindparam("job_id"), task.c.state.in_([TaskState.DEAD, TaskState.DROPPED]))
@@ -74,7 +75,7 @@ def _check_room(tx: Tx, new: NewJob) -> None:
 
 def one(tx: Tx, job_id: str, client: str | None = None) -> Job:
     """Return the job, if it is this client's."""
-    found = tx.connection.execute(select(job).where(job.c.id == job_id)).one_or_none()
+    found = tx.connection.execute(_ONE, {"job_id": job_id}).one_or_none()
     if found is None or client not in (None, found.client):
         raise not_found(job_id)
     return job_of(found)

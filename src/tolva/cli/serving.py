@@ -23,7 +23,8 @@ def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> I
     with folder_lock.hold(settings.state / "locks" / "server", f"The state folder {settings.state}"):
         children = new_children(settings, settings.workers)
         preparers = new_children(settings, 1)
-        threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
+        for each in (children, preparers):
+            threading.Thread(target=each.prestart, name="prestart", daemon=True).start()
         backends = connect(settings)
         crew = CrewSettings(
             name=f"server-{os.getpid()}",

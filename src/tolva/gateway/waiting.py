@@ -41,8 +41,8 @@ async def until_over(service: JobService, job_id: str, client: str | None, secon
     deadline = time.monotonic() + seconds
     async with bell(service, job_id) as rung:
         while True:
-            snapshot = await run_in_threadpool(service.snapshot, job_id, client)
+            job = await run_in_threadpool(service.job, job_id, client)
             left = deadline - time.monotonic()
-            if snapshot.job.status.final or left <= 0:
-                return snapshot
+            if job.status.final or left <= 0:
+                return await run_in_threadpool(service.snapshot, job_id, client)
             await heard(rung, min(left, _LOOK_AGAIN_SECONDS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
@@ -58,22 +59,29 @@ class Refusal(Exception):  # noqa: N818 - what DuckDB refused, before it is an e
         self.candidates = candidates
 
 
+_idle: list[duckdb.DuckDBPyConnection] = []
+"""Databases that wait for the next binder: to make one takes longer than most plans."""
+
+
 class Binder:
     """Knows names and types, and DuckDB's own words when something doesn't fit."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect(":memory:")
-        for setting in _SETTINGS:
-            self._connection.execute(f"SET {setting}")
+        self._connection = _database()
+        self._created: set[str] = set()
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._connection.close()
+        """Let go of the database. One that can't be emptied isn't used again."""
+        with suppress(duckdb.Error):
+            for name in self._created:
+                self._connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
+            _idle.append(self._connection)
 
     def create(self, name: str, columns: Iterable[Column]) -> None:
         """Make an empty relation known. duckdb.Error if a type isn't one."""
         listed = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
         self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} ({listed})")
+        self._created.add(name)
 
     def drop(self, name: str) -> None:
         """Forget a relation."""
@@ -140,6 +148,16 @@ class Binder:
     def _one(self, question: str, sql: str) -> str:
         ((answer,),) = self._connection.execute(question, [sql]).fetchall()
         return str(answer)
+
+
+def _database() -> duckdb.DuckDBPyConnection:
+    """Return an empty database."""
+    with suppress(IndexError):
+        return _idle.pop()
+    connection = duckdb.connect(":memory:")
+    for setting in _SETTINGS:
+        connection.execute(f"SET {setting}")
+    return connection
 
 
 def _refusal(answer: Json) -> Refusal:

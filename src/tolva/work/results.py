@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,10 +34,15 @@ class Destination:
     max_part_bytes: int
 
 
-def write(result: Result, batches: Iterator[pa.RecordBatch], schema: pa.Schema, to: Destination) -> tuple[Part, ...]:
-    """Store the batches (lines, or rows of ``schema`` for Parquet) as parts; return them. There is always one."""
+def write(
+    result: Result, batches: Iterator[pa.RecordBatch], schema: Callable[[], pa.Schema], to: Destination
+) -> tuple[Part, ...]:
+    """Store the batches as parts; return them. There is always one.
+
+    The batches are lines, or, for Parquet, rows of ``schema``, which is asked for then only: it is a query by itself.
+    """
     if result.format is Format.PARQUET:
-        return tuple(_write_parquet(result, batches, schema, to))
+        return tuple(_write_parquet(result, batches, schema(), to))
     return tuple(_write_lines(result, batches, to))
 
 

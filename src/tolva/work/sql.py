@@ -32,11 +32,11 @@ def run(errand: Errand) -> Done:
     else:
         stored_as = stage.settings.get("store_as")
         batches = errand.engine.result(stage, plan, relations)
-        schema = errand.engine.schema(stage.result.columns)
         to = results.Destination(errand.storage, errand.prefix, plan.max_part_bytes)
         if stored_as is not None:
             to = results.Destination(errand.storage, errand.table_prefix, MAX_OBJECT_BYTES)
-        parts = results.write(stage.result, batches, schema, to)
+        columns = stage.result.columns
+        parts = results.write(stage.result, batches, lambda: errand.engine.schema(columns), to)
         if stored_as is not None:
             objects = tuple(TableObject(part.key, part.records, part.bytes) for part in parts if part.records)
             loaded, parts = (Loaded(stored_as, objects),), ()
