@@ -25,6 +25,16 @@ class Sales:
     files: dict[str, list[Path]]
     answers: dict[str, bytes]
 
+    @property
+    def bytes_up(self) -> int:
+        """The fewest bytes that a client sends."""
+        return sum(path.stat().st_size for paths in self.files.values() for path in paths)
+
+    @property
+    def bytes_down(self) -> int:
+        """The fewest bytes that a client gets."""
+        return sum(map(len, self.answers.values()))
+
 
 def write_sales(folder: Path) -> Sales:
     """Write three files of sales, and ask DuckDB."""

@@ -1,10 +1,11 @@
 """Named bytes as files below one folder.
 
-Writing goes through obstore, which has no fsync. An object is therefore written under a name of its own, fsynced by
-path, and only then renamed: were the rename first, a power cut could leave a key with no bytes behind it, and for
-``put_new`` such a key would count as taken for ever. The folders are fsynced last, since they hold the names.
-Reading goes past obstore: a memory map of a file of many ranges is ready in a hundredth of the time, and plain reads
-stream ten times as fast.
+An object is written under a name of its own, fsynced, and only then renamed: were the rename first, a power cut could
+leave a key with no bytes behind it, and for ``put_new`` such a key would count as taken for ever. The folders are
+fsynced last, since they hold the names.
+Bytes go past obstore. It has no fsync, and its threads still hold a failed upload's file when the error is told
+already, so that a full disk stays full for a while. A memory map of a file of many ranges is ready in a hundredth of
+its time, and plain reads stream ten times as fast.
 """
 
 from __future__ import annotations
@@ -111,9 +112,7 @@ class LocalStorage:
         with storage_errors(key, self._root):
             folders = _folders_to_sync(path)
             try:
-                # obstore takes buffers of unsigned bytes only.
-                obstore.put(self._store, unfinished, (memoryview(buffer).cast("B") for buffer in data))
-                _sync(self._path(unfinished))
+                _write_synced(self._path(unfinished), data)
                 crash.point("storage.put.unfinished")
                 obstore.rename(self._store, unfinished, key, overwrite=overwrite)
             except BaseException:
@@ -132,6 +131,16 @@ def _folders_to_sync(path: Path) -> builtins.list[Path]:
         if folder.is_dir():
             break
     return folders
+
+
+def _write_synced(path: Path, data: Iterable[Buffer]) -> None:
+    """Write a new file and see it on disk. Nothing holds the file afterwards, whether that went well or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for buffer in data:
+            file.write(buffer)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(path: Path) -> None:
