@@ -7,54 +7,78 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from fleet import Fleet
+from fleet import Fleet, wait_for
 
-from servers.process import Process
+from servers.process import Process, free_port
 
-WORKERS = 2
 LEASE_SECONDS = 3.0
+
+_WORKERS = 3
+_PAUSE_SECONDS = (0.1, 1.5)
 
 
 class Chaos:
-    """Harms a fleet in some of the ways that ``acts`` names, and keeps it at strength."""
+    """Harms a fleet in the ways that ``acts`` names, and keeps it at strength: a gateway and three workers.
 
-    def __init__(self, fleet: Fleet, seed: int) -> None:
+    Args:
+        storage_seconds: how long the storage is gone when it goes.
+    """
+
+    def __init__(self, fleet: Fleet, data: Path, seed: int, *, storage_seconds: float) -> None:
         self._fleet = fleet
+        self._data = data
         self._chance = random.Random(seed)
-        self.done: Counter[str] = Counter()
+        self._storage_seconds = storage_seconds
+        self._port = free_port()
+        self._gateway: Process | None = None
         self._frozen: list[tuple[float, Process]] = []
+        self.done: Counter[str] = Counter()
         self.acts: dict[str, Callable[[], None]] = {
             "kill a worker": self._kill_worker,
             "kill a child": self._kill_child,
             "freeze a worker past its lease": self._freeze_worker,
             "stop a worker": self._stop_worker,
+            "kill the gateway": self._kill_gateway,
             "kill the broker": self._kill_broker,
             "kill the broker and wipe it": self._wipe_broker,
             "stop the database": self._stop_database,
             "stop the storage": self._stop_storage,
         }
-
-    def act(self, names: list[str]) -> None:
-        """Do one of these things, wait a little, and make up for lost workers."""
-        name = self._chance.choice(names)
-        self.acts[name]()
-        self.done[name] += 1
-        time.sleep(self._chance.uniform(0.1, 1.0))
         self.recover()
 
+    @property
+    def url(self) -> str:
+        """Where the gateway is."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def play(self, counts: Mapping[str, int], still_wanted: Callable[[], bool]) -> None:
+        """Do each of these things so many times, in any order, for as long as it is wanted."""
+        script = [name for name, count in counts.items() for _ in range(count)]
+        self._chance.shuffle(script)
+        for name in script:
+            if not still_wanted():
+                return
+            self.acts[name]()
+            self.done[name] += 1
+            time.sleep(self._chance.uniform(*_PAUSE_SECONDS))
+            self.recover()
+
     def recover(self) -> None:
-        """Thaw whom it is time to thaw, and start workers until there are enough."""
+        """Thaw whom it is time to thaw, and start processes until there are enough."""
         now = time.monotonic()
         for until, worker in self._frozen:
             if now >= until:
                 worker.signal(signal.SIGCONT)
         self._frozen = [(until, worker) for until, worker in self._frozen if now < until]
-        for _ in range(WORKERS - sum(worker.running for worker in self._fleet.workers)):
+        for _ in range(_WORKERS - sum(worker.running for worker in self._fleet.workers)):
             self._fleet.worker("--concurrency", "1", "--lease-seconds", str(LEASE_SECONDS), "--grace-seconds", "5")
+        if self._gateway is None or not self._gateway.running:
+            words = ["--require-keys", "--data", self._data, "--chunk", "64KB", "--lease-seconds", str(LEASE_SECONDS)]
+            self._gateway = self._fleet.gateway(self._port, *words)
 
     def calm(self) -> None:
         """End every disturbance."""
@@ -63,30 +87,40 @@ class Chaos:
         self._frozen = []
         self.recover()
 
-    def _worker(self) -> Process | None:
+    def _worker(self) -> Process:
+        """Choose a worker that works; if none does yet, wait for one."""
+        wait_for(self._workers, "a worker that is up")
+        return self._chance.choice(self._workers())
+
+    def _workers(self) -> list[Process]:
         frozen = [worker for _, worker in self._frozen]
-        free = [worker for worker in self._fleet.workers if worker.running and worker not in frozen]
-        return self._chance.choice(free) if free else None
+        return [
+            worker
+            for worker in self._fleet.workers
+            if worker.running and worker not in frozen and " takes " in worker.log.read_text()
+        ]
 
     def _kill_worker(self) -> None:
-        if worker := self._worker():
-            worker.kill()
+        self._worker().kill()
 
     def _kill_child(self) -> None:
         worker = self._worker()
-        children = _descendants(worker.pid) if worker else []
-        if children:
+        wait_for(lambda: _children(worker.pid) or not worker.running, "a child")
+        if children := _children(worker.pid):
             with suppress(ProcessLookupError):
                 os.kill(self._chance.choice(children), signal.SIGKILL)
 
     def _freeze_worker(self) -> None:
-        if worker := self._worker():
-            worker.signal(signal.SIGSTOP)
-            self._frozen.append((time.monotonic() + LEASE_SECONDS + self._chance.uniform(0.5, 3.0), worker))
+        worker = self._worker()
+        worker.signal(signal.SIGSTOP)
+        self._frozen.append((time.monotonic() + LEASE_SECONDS + self._chance.uniform(0.5, 3.0), worker))
 
     def _stop_worker(self) -> None:
-        if worker := self._worker():
-            worker.signal(signal.SIGTERM)
+        self._worker().signal(signal.SIGTERM)
+
+    def _kill_gateway(self) -> None:
+        if self._gateway is not None:
+            self._gateway.kill()
 
     def _kill_broker(self) -> None:
         self._fleet.rabbitmq.kill()
@@ -104,12 +138,12 @@ class Chaos:
 
     def _stop_storage(self) -> None:
         self._fleet.s3.stop()
-        time.sleep(self._chance.uniform(0.0, 4.0))
+        time.sleep(self._storage_seconds)
         self._fleet.s3.start()
 
 
-def _descendants(pid: int) -> list[int]:
-    """Return the grandchildren of the process: its children are the fork server and a tracker."""
+def _children(pid: int) -> list[int]:
+    """Return the processes that run the worker's tasks: its grandchildren, as its children only fork and track."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

@@ -1,117 +1,113 @@
-"""A fleet that is harmed at random while it works: every row counts exactly once, and every job ends.
+"""A fleet that is harmed while clients use it: every row counts exactly once, every job ends, and nothing is left over.
 
-``TOLVA_SEED`` repeats a run's choices; ``TOLVA_CHAOS_ACTS`` says how many there are (``make chaos``: 400).
+``TOLVA_SEED`` repeats a run's choices. ``TOLVA_CHAOS`` is how much of the whole is done, in per cent: 100 by
+``make chaos``, otherwise each act once.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections import Counter
+import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import mixed_jobs
 import pytest
-from fleet import Fleet, results, wait_for
+from customers import Customer
+from fleet import Fleet, wait_for
 
 from chaos import Chaos
 from servers.postgresql import Postgresql
 from servers.rabbitmq import Rabbitmq
 from servers.s3 import S3
-from tolva.states import JobStatus
+from tolva.catalog import Kept
+from tolva.client import Client
+from tolva.config import Places, Settings, connect
+from tolva.gateway.access import new_key
+from tolva.jobs.cleaner import Cleaner
+from tolva.jobs.stored import sweep
+from tolva.model import KeyRole
+from tolva.states import TaskState
 
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
-ACTS = int(os.environ.get("TOLVA_CHAOS_ACTS", "12"))
-ROWS = 60_000
-JOBS = ("rows", "groups", "joined")
+PER_CENT = float(os.environ.get("TOLVA_CHAOS", "0"))
+CUSTOMERS = 3
+ATTEMPTS = 100
+"""As many as it takes: what a task's last attempt means is tested elsewhere."""
 
-QUERIES = {
-    "rows": "SELECT id, amount FROM facts WHERE amount >= 0",
-    "groups": "SELECT shop, count(*) n, sum(amount) total FROM facts GROUP BY shop",
-    "joined": "SELECT f.id, s.name FROM facts f JOIN shops s ON s.shop = f.shop",
+WHOLE = {
+    "kill a worker": 150,
+    "kill a child": 150,
+    "freeze a worker past its lease": 50,
+    "stop a worker": 20,
+    "kill the gateway": 10,
+    "kill the broker": 15,
+    "kill the broker and wipe it": 5,
+    "stop the database": 20,
+    "stop the storage": 5,
 }
+ACT_SECONDS = 5
+FEW = {name: 1 for name in WHOLE if name != "kill the broker"}
 
 
-def facts() -> list[tuple[int, int, int]]:
-    return [(n, n % 97, (n * 7919) % 1000) for n in range(ROWS)]
-
-
-def expected(job: str) -> Counter[str]:
-    """Return the job's records, worked out here."""
-    if job == "rows":
-        return Counter(f"{n},{amount}" for n, _, amount in facts())
-    if job == "joined":
-        return Counter(f"{n},shop {shop}" for n, shop, _ in facts())
-    counts: Counter[int] = Counter()
-    sums: Counter[int] = Counter()
-    for _, shop, amount in facts():
-        counts[shop] += 1
-        sums[shop] += amount
-    return Counter(f"{shop},{counts[shop]},{sums[shop]}" for shop in counts)
-
-
-def found(folder: Path) -> Counter[str]:
-    """Return the records of the result files, each without its header."""
-    return Counter(line for data in results(folder).values() for line in data.decode().splitlines()[1:])
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    rows = facts()
-    for part in range(3):
-        lines = [f"{n},{shop},{amount}\n" for n, shop, amount in rows[part::3]]
-        (folder / f"facts_{part}.csv").write_text("id,shop,amount\n" + "".join(lines))
-    (folder / "shops.csv").write_text("shop,name\n" + "".join(f"{n},shop {n}\n" for n in range(97)))
-    for job, query in QUERIES.items():
-        (folder / f"{job}.yaml").write_text(
-            "kind: query\ntables:\n"
-            "  facts: {files: facts_*.csv, columns: {id: BIGINT, shop: INTEGER, amount: BIGINT}}\n"
-            "  shops: {files: shops.csv, columns: {shop: INTEGER, name: VARCHAR}}\n"
-            f"queries: {{q: {{sql: '{query}'}}}}\n"
-            if job == "joined"
-            else "kind: query\ntables:\n"
-            "  facts: {files: facts_*.csv, columns: {id: BIGINT, shop: INTEGER, amount: BIGINT}}\n"
-            f"queries: {{q: {{sql: '{query}'}}}}\n"
-        )
-    return folder
-
-
-@pytest.mark.parametrize(
-    "acts",
-    [
-        ["kill a worker", "kill a child", "freeze a worker past its lease", "stop a worker"],
-        ["kill the broker", "kill the broker and wipe it", "stop the database", "stop the storage"],
-    ],
-    ids=["workers", "servers"],
-)
 def test_whatever_is_harmed_every_row_counts_once(
-    postgresql: Postgresql, rabbitmq: Rabbitmq, s3: S3, tmp_path: Path, data: Path, acts: list[str]
+    postgresql: Postgresql, rabbitmq: Rabbitmq, s3: S3, tmp_path: Path
 ) -> None:
-    print(f"TOLVA_SEED={SEED} TOLVA_CHAOS_ACTS={ACTS}")
-    fleet = Fleet(postgresql, rabbitmq, s3, tmp_path, attempts=20)
-    chaos = Chaos(fleet, SEED)
+    counts = {name: round(count * PER_CENT / 100) for name, count in WHOLE.items()} if PER_CENT else FEW
+    minutes = sum(counts.values()) * ACT_SECONDS / 60
+    print(f"TOLVA_SEED={SEED}: {sum(counts.values())} acts, about {minutes:.0f} minutes", flush=True)
+    began = time.monotonic()
+    mixed_jobs.write_facts(tmp_path / "data")
+    with ExitStack() as stack:
+        fleet = Fleet(postgresql, rabbitmq, s3, tmp_path, attempts=ATTEMPTS)
+        stack.callback(fleet.close)
+        keys = [new_key(fleet.catalog, f"client-{n}", KeyRole.ADMIN)[1] for n in range(CUSTOMERS)]
+        chaos = Chaos(fleet, tmp_path / "data", SEED, storage_seconds=10.0 if PER_CENT else 2.0)
+        enough = threading.Event()
+        clients = [stack.enter_context(Client(chaos.url, key)) for key in keys]
+        customers = [Customer(n, each, tmp_path, SEED, enough) for n, each in enumerate(clients)]
+        for customer in customers:
+            customer.start()
+        chaos.play(counts, lambda: all(customer.is_alive() for customer in customers))
+        chaos.calm()
+        enough.set()
+        for customer in customers:
+            customer.join(600)
+            assert customer.error is None, f"{customer.name}: {customer.error!r}\n{fleet.logs()}"
+            assert not customer.is_alive(), f"{customer.name} still waits\n{fleet.logs()}"
+            customer.check_tables()
+        check_ends(fleet, customers)
+        check_nothing_is_left(fleet)
+        sent = {customer.name: dict(customer.done) for customer in customers}
+        print(f"{time.monotonic() - began:.0f} s; {dict(chaos.done)}; jobs: {sent}", flush=True)
+
+
+def check_ends(fleet: Fleet, customers: list[Customer]) -> None:
+    """Every job that was sent is there once, in the status it must have, and nobody holds a task."""
+    expected = {job_id: status for customer in customers for job_id, status in customer.jobs.items()}
+    jobs = fleet.catalog.jobs(limit=10_000)
+    assert {job.id: job.status for job in jobs} == expected
+    held = [task for job in jobs for task in fleet.catalog.tasks(job.id) if task.state is TaskState.RUNNING]
+    assert held == []
+    wait_for(lambda: not any(worker.tasks for worker in fleet.catalog.fleet()), "leases to end")
+
+
+def check_nothing_is_left(fleet: Fleet) -> None:
+    """Once the jobs' time is over, the storage holds exactly the objects of the stored tables."""
+    places = Places(fleet.database, fleet.rabbitmq.url, f"{fleet.s3.url}/{fleet.name}", fleet.name)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in fleet.s3.access.environment().items():
+            patch.setenv(name, value)
+        settings = Settings(fleet.folder / "state", 1, 2**20, 2**30, 15.0, None, cluster=places)
+        backends = connect(settings)
     try:
-        chaos.recover()
-        turn = acted = 0
-        while acted < ACTS // 2:
-            turn += 1
-            running = {
-                job: fleet.start(
-                    "run", data / f"{job}.yaml", "--data", data, "--output", f"{job}-{turn}", "-q", "--chunk", "64KB"
-                )
-                for job in JOBS
-            }
-            while acted < ACTS // 2 and any(process.poll() is None for process in running.values()):
-                chaos.act(acts)
-                acted += 1
-            chaos.calm()
-            for job, process in running.items():
-                _, err = process.communicate(timeout=240)
-                assert process.returncode == 0, f"{job}: {err}\n{fleet.logs()}"
-                assert found(tmp_path / f"{job}-{turn}") == expected(job)
-        assert {job.status for job in fleet.catalog.jobs()} == {JobStatus.COMPLETED}
-        wait_for(lambda: not any(worker.tasks for worker in fleet.catalog.fleet()), "leases to end")
-        print(f"{turn} rounds of {len(JOBS)} jobs; {dict(chaos.done)}")
+        cleaner = Cleaner(backends, Kept(0.0, 0.0, 0.0), settle_seconds=0.0)
+        cleaner.clean()
+        sweep(backends.catalog, backends.storage)
+        left = set(backends.storage.list(""))
+        assert left == backends.catalog.stored_keys("tables")
+        assert cleaner.clean_orphans() == []
     finally:
-        fleet.close()
+        backends.catalog.close()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 from uuid import uuid4
 
 from servers.postgresql import Postgresql
@@ -42,6 +43,7 @@ class Fleet:
     attempts: int = 3
     name: str = field(default_factory=lambda: f"t{uuid4().hex[:12]}")
     workers: list[Process] = field(default_factory=list)
+    gateways: list[Process] = field(default_factory=list)
     commands: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,16 @@ class Fleet:
         log = self.folder / f"worker-{len(self.workers)}.log"
         self.workers.append(Process([TOLVA, "worker", *words], log, env={**self.environment, **environment}))
         return self.workers[-1]
+
+    def gateway(self, port: int, *words: str | Path) -> Process:
+        """Start a gateway on the port, and wait until it answers."""
+        log = self.folder / f"gateway-{port}.log"
+        state = self.folder / f"gateway-{port}"
+        started = [TOLVA, "serve", "--port", str(port), "--workers", "1", "--state", state, *words]
+        gateway = Process(started, log, env=self.environment, cwd=self.folder)
+        gateway.wait_until(lambda: urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close())
+        self.gateways.append(gateway)
+        return gateway
 
     def wait_for_workers(self, count: int) -> None:
         wait_for(lambda: len(self.catalog.fleet()) >= count, f"{count} workers: {self.logs()}")
@@ -96,7 +108,9 @@ class Fleet:
         return results(self.folder / output)
 
     def logs(self) -> str:
-        return "\n".join(worker.log.read_text(errors="replace")[-3000:] for worker in self.workers)
+        """Return the ends of the logs of those that were started last."""
+        last = [*self.gateways[-2:], *self.workers[-6:]]
+        return "\n".join(process.log.read_text(errors="replace")[-3000:] for process in last)
 
     def failures(self) -> list[str]:
         """Return what attempts came to, of all that didn't end well."""
@@ -104,9 +118,9 @@ class Fleet:
         return [f"{each.outcome}: {each.error}" for each in attempts if each.outcome not in ("done", "released")]
 
     def close(self) -> None:
-        for worker in self.workers:
-            worker.signal(signal.SIGCONT)
-            worker.kill()
+        for process in [*self.workers, *self.gateways]:
+            process.signal(signal.SIGCONT)
+            process.kill()
         for command in self.commands:
             if command.poll() is None:
                 command.kill()
