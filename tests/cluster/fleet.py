@@ -80,11 +80,11 @@ class Fleet:
     def wait_for_workers(self, count: int) -> None:
         wait_for(lambda: len(self.catalog.fleet()) >= count, f"{count} workers: {self.logs()}")
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Start any other command."""
         process = subprocess.Popen(
             [str(TOLVA), *map(str, words)],
-            env=self.environment,
+            env={**self.environment, **environment},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
