@@ -52,6 +52,7 @@ class Reads(StrEnum):
     """How much of an earlier output one task reads."""
 
     PARTITION = "partition"  # only the task's own hash partitions
+    EACH = "each"  # one partition: there is a task for each that has rows
     ALL = "all"  # everything (broadcast, gather, finish), in the order of the tasks that wrote it
     RUNS = "runs"  # the runs that the catalog gave to this task: pieces of one part
 

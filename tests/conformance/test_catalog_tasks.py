@@ -16,16 +16,22 @@ from catalog_kit import (
     Work,
     broken,
     chunks_of,
+    finish,
     new_file,
     new_job,
+    output,
+    plan_of,
+    reads,
+    reduce,
     run_to_end,
+    scan,
     submit,
 )
 
 from tolva.catalog import Catalog, Limits
 from tolva.errors import StateError
 from tolva.model import Claim, Done, Failed, Hint, Partial, Segment
-from tolva.plan import Plan, Role
+from tolva.plan import Input, Plan, Reads, Role
 from tolva.states import JobStatus, TaskState
 
 GIVEN: Input_ = {("big", "1.csv"): 3}
@@ -62,6 +68,26 @@ def test_a_claim_says_all_that_a_scan_needs(catalog: Catalog, clock: FakeClock) 
     assert claim.file == catalog.files("job")[0]
     assert claim.chunk == chunks_of(3)[2]
     assert (claim.partitions, claim.partials) == ((), ())
+
+
+@pytest.mark.parametrize("pieces", [[5, 0], []])
+def test_each_piece_that_was_left_is_a_task(catalog: Catalog, pieces: list[int]) -> None:
+    each = reduce("r", [Input("a", "a", Reads.EACH)], [output("b")])
+    plan = plan_of(scan("s", "big", [output("a")]), each, finish("q", reads("b")), partitions=1)
+    started(catalog, plan, {("big", "1.csv"): 1})
+    (claim,) = claim_all(catalog)
+    # However small they are, and however many more than hash partitions.
+    segments = tuple(Segment("a", number, place, 1, 1) for place, number in enumerate(pieces))
+    partial = Partial("k", len(pieces), "s", segments) if pieces else None
+    catalog.commit([Done(claim.task_id, claim.attempt, partial)])
+
+    claims = sorted(claim_all(catalog), key=lambda claim: claim.ordinal)
+
+    if pieces:
+        assert [(claim.stage, claim.partitions) for claim in claims] == [("r", (0,)), ("r", (5,))]
+        assert [partial.segments for claim in claims for partial in claim.partials] == [(segments[1],), (segments[0],)]
+    else:
+        assert [claim.stage for claim in claims] == ["finish q"]
 
 
 def test_a_reduce_gets_the_segments_of_its_partitions_and_all_of_what_is_broadcast(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,51 @@ def test_keys_of_a_stored_table(tmp_path: Path) -> None:
     code, _, err = export(tmp_path, keys={"stored": "wanted", "column": "id"})
     assert code == 0, err
     assert claims_of(tmp_path) == {f"{number:03}": 3 for number in range(40, 50)}
+
+
+def test_keys_that_a_query_chooses(tmp_path: Path) -> None:
+    rows = [f"{number},{number % 3}\n" for number in range(1000)]
+    (tmp_path / "members.csv").write_text("".join(["id,plan\n", *rows]))
+    (tmp_path / "plans.csv").write_text("plan,name\n0,gold\n1,silver\n2,gold\n")
+    keys = {
+        "sql": "SELECT id FROM members JOIN plans USING (plan) WHERE name = 'gold' ORDER BY id DESC",
+        "tables": {"members": {"files": "members.csv"}, "plans": {"files": "plans.csv"}},
+    }
+    code, _, err = export(tmp_path, keys=keys, fetchers=2)
+    assert code == 0, err
+    assert claims_of(tmp_path) == {str(number): 3 for number in range(1000) if number % 3 != 1}
+    with sqlite3.connect(tmp_path / "state" / "catalog.db") as catalog:
+        tasks = "SELECT count(*) FROM task JOIN stage ON stage.id = task.stage_id WHERE stage.name = 'fetch'"
+        # Two fetchers with 8 batches of 10 keys each make a task.
+        assert catalog.execute(tasks).fetchone() == (-(-666 // 160),)
+    none = {"sql": "SELECT id FROM members WHERE false", "tables": {"members": {"files": "members.csv"}}}
+    code, out, err = export(tmp_path, keys=none)
+    assert (code, out) == (0, ""), err
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"sql": "SELECT 1, 2"}, "the query gives 2 columns"),
+        ({"sql": "SELECT DATE '2024-01-01'"}, "the query gives DATE"),
+        ({"sql": "SELECT 1", "column": "a"}, "write nothing beside"),
+        ({"tables": {"a": {"files": "a.csv"}}}, "write the sql"),
+        ({"sql": "SELECT id FROM t", "tables": {"t": {"filse": "a.csv"}}}, "did you mean 'files'?"),
+    ],
+)
+def test_queries_that_choose_no_keys(tmp_path: Path, keys: Any, told: str) -> None:
+    code, _, err = export(tmp_path, keys=keys)
+    assert code == 2
+    assert told in err
+
+
+def test_files_of_a_query_are_the_jobs_files() -> None:
+    keys = {"sql": "SELECT id FROM t JOIN u USING (id)", "tables": {"t": {"files": "a.csv"}, "u": {}}}
+    document = validate({"kind": "export", "keys": keys, "source": SOURCE}, "test")
+    assert document.server_files() == ["a.csv"]
+    assert list(document.uploads()) == ["u"]
+    sent, files = document.to_send()
+    assert (list(sent.uploads()), files) == (["t", "u"], {"t": ["a.csv"]})
 
 
 def test_a_list_of_keys_and_gzip(tmp_path: Path) -> None:

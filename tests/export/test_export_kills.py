@@ -18,6 +18,10 @@ from export_kit import lines
 KILLS = int(os.environ.get("TOLVA_KILLS", "3"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 KEYS = [f"B{number:05}" for number in range(1500)]
+CHOSEN = {
+    "sql": "SELECT key FROM t",
+    "tables": {"t": {"files": "keys.txt", "header": False, "columns": {"key": "VARCHAR"}}},
+}
 JOB = {
     "kind": "export",
     "name": "Z9000",
@@ -33,11 +37,12 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     print(f"TOLVA_SEED={SEED} TOLVA_KILLS={KILLS}")
     chance = random.Random(SEED)
     (tmp_path / "keys.txt").write_text("\n".join(KEYS))
-    (tmp_path / "job.json").write_text(json.dumps(JOB))
     seconds, expected = undisturbed(tmp_path)
     kills = run = 0
     while kills < KILLS:
         run += 1
+        # Keys that a query chooses are read, left and fetched by other tasks than those of a file.
+        (tmp_path / "job.json").write_text(json.dumps(JOB | {"keys": CHOSEN} if run % 2 else JOB))
         home = tmp_path / str(run)
         home.mkdir()
         resume: tuple[str, ...] = ()
@@ -61,6 +66,7 @@ def words(folder: Path) -> tuple[str | Path, ...]:
 
 
 def undisturbed(folder: Path) -> tuple[float, tuple[Counter[str], Counter[str]]]:
+    (folder / "job.json").write_text(json.dumps(JOB))
     home = folder / "undisturbed"
     home.mkdir()
     began = time.monotonic()

@@ -15,7 +15,7 @@ def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ki
     clock = count(step=20)
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
     stages = (
-        StageProgress("fetch", Role.SCAN, created=2, done=2 if fetched else 1, ended=fetched),
+        StageProgress("fetch", Role.SCAN, created=2, done=2 if fetched else 1, ended=fetched, records=1500),
         StageProgress("compose", Role.FINISH, created=1, done=0, ended=False),
     )
     with progress.shown_progress(quiet=False, kind=kind) as report:

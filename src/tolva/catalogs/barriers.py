@@ -165,7 +165,9 @@ def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
     elif rolling.is_rolling(each):
         rolling.make_tasks(tx, each, ended=state is StageState.OPEN)
     else:
-        tx.connection.execute(insert(task), _task_rows(tx, each))
+        rows = _task_rows(tx, each)
+        if rows:
+            tx.connection.execute(insert(task), rows)
     made = hints_of(tx.connection.execute(_MADE, {"of_stage": each.id, "from_ordinal": each.created}))
     if made:
         tx.connection.execute(_COUNT_CREATED, {"stage_id": each.id, "count": each.created + len(made)})
@@ -212,11 +214,16 @@ def _task_rows(tx: Tx, each: AnyRow) -> list[dict[str, Any]]:
     }
     if each.role == Role.FINISH:
         return [row | {"ordinal": 0, "bytes": shared_bytes, "partitions": None}]
-    found = _partition_bytes(tx, each, Reads.PARTITION)
-    sizes = [found.get(partition, 0) for partition in range(each.partitions)]
+    if any(given["reads"] == Reads.EACH for given in each.inputs):
+        sizes = _partition_bytes(tx, each, Reads.EACH)
+        groups = [[partition] for partition in sorted(sizes)]
+    else:
+        found = _partition_bytes(tx, each, Reads.PARTITION)
+        sizes = {partition: found.get(partition, 0) for partition in range(each.partitions)}
+        groups = coalesce(list(sizes.values()), tx.limits.reduce_task_bytes)
     return [
         row | {"ordinal": n, "bytes": shared_bytes + sum(sizes[p] for p in group), "partitions": group}
-        for n, group in enumerate(coalesce(sizes, tx.limits.reduce_task_bytes))
+        for n, group in enumerate(groups)
     ]
 
 

@@ -39,6 +39,7 @@ _TAKE = (
 _REMEMBER = insert(attempt)
 _CHUNKS = select(chunk).where(chunk.c.id.in_(_IDS))
 _FILES = select(file).where(file.c.id.in_(_IDS))
+_SPLIT = (Reads.PARTITION, Reads.EACH)
 _SEGMENTS = (
     select(segment, partial.c.key, partial.c.bytes, partial.c.sha256, stage.c.ordinal.label("stage_ordinal"))
     .add_columns(task.c.file_id, task.c.ordinal.label("task_ordinal"))
@@ -99,7 +100,7 @@ def _partials(tx: Tx, rows: Sequence[AnyRow]) -> dict[int, tuple[Partial, ...]]:
         wanted = sorted({partition for row in of_stage for partition in row.partitions or ()})
         shared = _segments(tx, [each for each in inputs if each["reads"] == Reads.ALL])
         split: dict[int, list[_Written]] = {partition: [] for partition in wanted}
-        for written in _segments(tx, [each for each in inputs if each["reads"] == Reads.PARTITION], wanted):
+        for written in _segments(tx, [each for each in inputs if each["reads"] in _SPLIT], wanted):
             split[written[1].partition].append(written)
         whole = _grouped(_in_order(shared))
         runs = _runs(tx, inputs, [row.id for row in of_stage])

@@ -173,8 +173,8 @@ stage = Table(
     Column("name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("table_name", Text),
-    # [{"stage_id": of the writer, "output": name, "reads": "partition", "all" or "runs"}]: the plan's inputs, resolved
-    # once; one of runs also has "max_bytes" and "multiplier".
+    # [{"stage_id": of the writer, "output": name, "reads": "partition", "each", "all" or "runs"}]: the plan's inputs,
+    # resolved once; one of runs also has "max_bytes" and "multiplier".
     Column("inputs", _Json, nullable=False),
     # How many hash partitions its inputs have; 0 if it isn't a reduce.
     Column("partitions", Integer, nullable=False),

@@ -17,6 +17,10 @@ _EXPORT = "export"
 """The kind of jobs whose input is keys: a few bytes each, and slow, so that megabytes would say nothing."""
 
 
+_EXPORTING = {"fetch": "fetching", "compose": "composing"}
+"""What an export does in stages of these names; those before are of the query that chooses keys."""
+
+
 @contextmanager
 def shown_progress(*, quiet: bool, doing: str | None = None, kind: str | None = None) -> Iterator[Report]:
     """Show the progress that is reported inside the block; ``doing`` is the word for it, else the stages tell.
@@ -54,7 +58,7 @@ def _bar(doing: str | None, kind: str | None) -> Iterator[Report]:
                 description=doing or phase(progress, kind),
                 total=progress.bytes_total,
                 completed=progress.bytes_done,
-                records=f"{progress.records_done:,}",
+                records=f"{_fetched(progress) if kind == _EXPORT else progress.records_done:,}",
             )
 
         yield report
@@ -78,7 +82,12 @@ class _Lines:
 
 
 def _keys(progress: Progress, seconds: float) -> str:
-    return f"{progress.records_done:,} keys, {progress.records_done / seconds:,.0f} keys/s"
+    done = _fetched(progress)
+    return f"{done:,} keys, {done / seconds:,.0f} keys/s"
+
+
+def _fetched(progress: Progress) -> int:
+    return sum(stage.records for stage in progress.stages if stage.name == "fetch")
 
 
 def _megabytes(progress: Progress, seconds: float) -> str:
@@ -91,6 +100,6 @@ def phase(progress: Progress, kind: str | None = None) -> str:
     for stage in progress.stages:
         if not stage.ended or stage.done < stage.created:
             if kind == _EXPORT:
-                return "composing" if stage.role == "finish" else "fetching"
+                return _EXPORTING.get(stage.name.partition(" ")[0], "choosing keys")
             return {"scan": "scanning", "reduce": "reducing", "finish": "finishing"}[stage.role]
     return "delivering"

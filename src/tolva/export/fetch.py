@@ -33,7 +33,7 @@ _NO_KEY = error_line(None, "no_key", "the key is empty", 0)
 def run(errand: Errand) -> Done:
     """See ``tolva.work.kernel.Kernel``."""
     settings = FetchSettings.from_json(errand.stage.settings)
-    found = errand.rows().column(0).to_pylist() if settings.keys is None else settings.keys
+    found = _keys(errand, settings)
     keys = [key for key in found if key]
     # Any storage can be hashed, as objects can, though its protocol doesn't say so.
     fetcher = _fetcher(json.dumps(replace(settings, keys=None).to_json()), errand.storage)  # type: ignore[arg-type]
@@ -47,6 +47,14 @@ def run(errand: Errand) -> Done:
     claim = errand.claim
     size = claim.chunk.length if claim.chunk else 0
     return Done(claim.task_id, claim.attempt, partial, records_read=len(found), bytes_read=size)
+
+
+def _keys(errand: Errand, settings: FetchSettings) -> Sequence[str | None]:
+    """Return the task's keys: those of the settings, those that a query chose, or those in a chunk of a table."""
+    if settings.keys is not None:
+        return settings.keys
+    tables = [rows for given in errand.stage.inputs for rows in errand.read(given)] or [errand.rows()]
+    return [key for rows in tables for key in rows.column(0).to_pylist()]
 
 
 @contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tolva.errors import DocumentError
-from tolva.export.settings import ERRORS, RECORDS, ComposeSettings, FetchSettings
+from tolva.export.settings import CHOSEN, ERRORS, RECORDS, ComposeSettings, FetchSettings
 from tolva.formats import InputTable
 from tolva.model import NewFile
-from tolva.plan import LINE_COLUMN, Column, Format, Input, Output, Plan, Reads, Result, Role, Stage
+from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Format, Input, Output, Plan, Reads, Result, Role, Stage
+from tolva.planner.quoting import quoted
 from tolva.rollup.names import Kind, series_of
 
 KEYS = "keys"
@@ -20,27 +22,35 @@ _ROUNDS_A_TASK = 8
 
 _LINES = (Column(LINE_COLUMN, "VARCHAR"),)
 _SAMPLE_BYTES = 64 * 2**10
+_KEY_TYPES = frozenset(
+    "VARCHAR TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT".split()  # noqa: SIM905 - readable
+)
+"""What has one text only."""
 
 
 def plan_export(
     name: str,
     fetch: FetchSettings,
-    column: Column | None,
+    keys: Column | Plan | None,
     *,
     max_part_bytes: int,
     multiplier: float,
     max_failed_keys: int | None,
 ) -> Plan:
-    """Return the plan: the keys are in this column of the table ``KEYS``; None: in the settings.
+    """Return the plan.
 
+    The keys are in a column of the table ``KEYS``, are the answer of a query (its plan), or are in the settings (None).
     Parts of records are made while keys are still fetched; those of errors at the end, when their number is known.
     """
+    column = keys if isinstance(keys, Column) else None
+    chosen = _choosing(keys, fetch) if isinstance(keys, Plan) else Plan((), partitions=1)
     fetching = Stage(
         name="fetch",
-        # Keys without a table are all read by one task.
+        # Listed keys are all read by one task.
         role=Role.REDUCE if column is None else Role.SCAN,
         table=None if column is None else KEYS,
         columns=() if column is None else (column.name,),
+        inputs=(Input(CHOSEN, CHOSEN, Reads.EACH),) if chosen.stages else (),
         outputs=tuple(Output(output, "", _LINES, lines=True, query=name) for output in (RECORDS, ERRORS)),
         kernel="export.fetch",
         settings=fetch.to_json(),
@@ -48,14 +58,46 @@ def plan_export(
     records = _composing(name, RECORDS, ComposeSettings(name, errors=False, gzip=fetch.gzip))
     errors = _composing(name, ERRORS, ComposeSettings(name, errors=True, gzip=fetch.gzip, max_failed=max_failed_keys))
     return Plan(
-        stages=(fetching, errors, records),
-        partitions=1,
+        stages=(*chosen.stages, fetching, errors, records),
+        partitions=chosen.partitions,
         queries=tuple(stage.result.query for stage in (records, errors) if stage.result),
-        tables={} if column is None else {KEYS: (column,)},
+        tables=chosen.tables if column is None else {KEYS: (column,)},
         max_part_bytes=max_part_bytes,
         rejects=tuple(stage.result.query for stage in (errors,) if stage.result),
         multiplier=multiplier,
     )
+
+
+def _choosing(plan: Plan, fetch: FetchSettings) -> Plan:
+    """Return the plan of a query with its answer left for fetching, instead of written as parts.
+
+    Raises:
+        DocumentError: the answer isn't one column of text or whole numbers.
+    """
+    *before, last = plan.stages
+    columns = last.result.columns if last.result else ()
+    if len(columns) != 1:
+        raise DocumentError(f"keys: the query gives {len(columns)} columns; select the keys alone.")
+    if columns[0].type not in _KEY_TYPES:
+        raise DocumentError(
+            f"keys: the query gives {columns[0].type}, and keys are text or whole numbers; cast them in the query: "
+            "CAST(... AS VARCHAR)."
+        )
+    answer = last.result.sql if last.result and last.result.sql else _all_of(last.inputs)
+    pieces = (
+        f"SELECT CAST(key AS VARCHAR) AS {CHOSEN}, (row_number() OVER () - 1) // {_keys_a_task(fetch)} "
+        f"AS {PARTITION_COLUMN} FROM ({answer}) AS answer(key)"
+    )
+    chosen = Output(CHOSEN, pieces, (Column(CHOSEN, "VARCHAR"),), partitioned=True, query=KEYS)
+    return replace(plan, stages=(*before, replace(last, result=None, outputs=(chosen,))))
+
+
+def _all_of(inputs: Sequence[Input]) -> str:
+    return " UNION ALL ".join(f"SELECT * FROM {quoted(given.relation)}" for given in inputs)
+
+
+def _keys_a_task(fetch: FetchSettings) -> int:
+    return fetch.fetchers * fetch.batch_size * _ROUNDS_A_TASK
 
 
 def _composing(name: str, output: str, settings: ComposeSettings) -> Stage:
@@ -98,6 +140,5 @@ def in_small_chunks(file: NewFile, fetch: FetchSettings) -> NewFile:
     with path.open("rb") as source:
         source.seek(file.first_byte)
         sample = source.read(_SAMPLE_BYTES)
-    keys = fetch.fetchers * fetch.batch_size * _ROUNDS_A_TASK
     key_bytes = len(sample) / max(1, sample.count(b"\n"))
-    return replace(file, layout={**file.layout, "max_chunk_bytes": max(1, int(keys * key_bytes))})
+    return replace(file, layout={**file.layout, "max_chunk_bytes": max(1, int(_keys_a_task(fetch) * key_bytes))})

@@ -16,6 +16,10 @@ ERRORS = "errors"
 """The output of failed keys."""
 
 
+CHOSEN = "chosen"
+"""The output of keys that a query chose."""
+
+
 @dataclass(frozen=True, slots=True)
 class FetchSettings:
     """How keys are fetched: by ``fetchers`` threads of each worker process, ``batch_size`` keys to a call.

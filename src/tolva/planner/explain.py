@@ -15,7 +15,12 @@ Measured: TypeAlias = Mapping[str, StageMeasures]
 """What was measured of stages, by their names."""
 
 _NOTHING: Measured = MappingProxyType({})
-_READS = {Reads.PARTITION: "its partitions of", Reads.ALL: "all of", Reads.RUNS: "a part's runs of"}
+_READS = {
+    Reads.PARTITION: "its partitions of",
+    Reads.EACH: "its piece of",
+    Reads.ALL: "all of",
+    Reads.RUNS: "a part's runs of",
+}
 
 
 def render(plan: Plan, measured: Measured = _NOTHING) -> str:

@@ -46,7 +46,7 @@ class Errand:
 
     def read(self, given: Input) -> list[pa.Table]:
         """Return what earlier tasks left for this one, table after table in the order of those tasks."""
-        partitions = self.claim.partitions if given.reads is Reads.PARTITION else None
+        partitions = None if given.reads is Reads.ALL else self.claim.partitions
         return partials.read(self.storage, self.claim.partials, given.output, partitions)
 
     def chunk(self) -> tuple[File, Chunk, Stored | None]:

@@ -113,7 +113,7 @@ def check_table_name(name: str) -> str:
 def _file_specs(value: object) -> Iterator[FileSpec]:
     if isinstance(value, FileSpec):
         yield value
-    elif isinstance(value, BaseModel):
+    if isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _file_specs(getattr(value, name))
     elif isinstance(value, dict):

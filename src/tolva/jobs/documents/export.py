@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tolva.export.pace import no_pace
 from tolva.export.planning import KEYS, in_small_chunks, key_column, plan_export
 from tolva.export.settings import FetchSettings
 from tolva.formats import InputTable
-from tolva.jobs.documents.common import JobDocument, OutputSpec, TableSpec
-from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, Spec, no_table, resolved
-from tolva.plan import DEFAULT_MULTIPLIER
+from tolva.jobs.documents.common import JobDocument, OutputSpec, TableSpec, distinct_names
+from tolva.jobs.prepare import NO_TABLES, Brief, KeptTable, Prepared, QueryBrief, Spec, no_table, resolved
+from tolva.plan import DEFAULT_MULTIPLIER, Column, Format, Plan
+from tolva.planner import Query
 from tolva.sources import SourceSettings, TableVersion, Tools, settings_of
 
 _MAX_LISTED_KEYS = 10_000
@@ -27,13 +28,22 @@ Key = Annotated[str, Field(min_length=1)]
 
 
 class KeysSpec(TableSpec):
-    """Where the keys are: ``listed`` here, or in a ``column`` of a table. ``{file: NAME}`` is a file of one key a line.
+    """Where the keys are: ``listed`` here, in a ``column`` of a table, or the answer of ``sql`` over ``tables``.
+
+    ``{file: NAME}`` is a file of one key a line.
 
     Without files the table is uploaded.
     """
 
     listed: list[Key] | None = Field(default=None, min_length=1, max_length=_MAX_LISTED_KEYS)
     column: str | None = None
+    sql: str | None = None
+    tables: dict[str, TableSpec] = Field(default_factory=dict)
+
+    @field_validator("tables")
+    @classmethod
+    def _names(cls, value: dict[str, TableSpec]) -> dict[str, TableSpec]:
+        return distinct_names(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,11 +60,29 @@ class KeysSpec(TableSpec):
             raise ValueError("keys are listed, or in a table: not both")
         if self.stored is not None and self != KeysSpec.model_construct(stored=self.stored, column=self.column):
             raise ValueError("a stored table has its columns already: write only column beside stored")
+        if self.sql is not None and self != KeysSpec.model_construct(sql=self.sql, tables=self.tables):
+            raise ValueError("keys that sql chooses come from tables: write nothing beside those two")
+        if self.tables and self.sql is None:
+            raise ValueError("write the sql that chooses keys from tables")
         return self
 
     def spec(self) -> Spec | None:
-        """Return the table that the keys are in; None when they are listed here."""
-        return None if self.listed is not None else Spec(**self.model_dump(exclude={"listed", "column"}))
+        """Return the table that the keys are in; None when they are listed here, or chosen by a query."""
+        if self.listed is not None or self.sql is not None:
+            return None
+        return Spec(**self.model_dump(exclude={"listed", "column", "sql", "tables"}))
+
+    def uploads(self) -> dict[str, TableSpec]:
+        """Return the tables whose files the client sends, by name."""
+        tables = {KEYS: self} if self.listed is None and self.sql is None else self.tables
+        return {name: spec for name, spec in tables.items() if not spec.files and spec.stored is None}
+
+    def query(self, base: Path) -> QueryBrief | None:
+        """Return how the keys are chosen; None when they aren't."""
+        if self.sql is None:
+            return None
+        tables = {name: Spec(**spec.model_dump()) for name, spec in self.tables.items()}
+        return QueryBrief(tables, {KEYS: Query(self.sql, Format.PARQUET)}, base)
 
 
 def _known_source(value: Any) -> Any:
@@ -89,8 +117,7 @@ class ExportDocument(JobDocument):
 
     def uploads(self) -> dict[str, TableSpec]:
         """See ``JobDocument.uploads``."""
-        here = self.keys.files or self.keys.stored or self.keys.listed
-        return {} if here else {KEYS: self.keys}
+        return self.keys.uploads()
 
     def brief(self, base: Path) -> ExportBrief:
         """See ``JobDocument.brief``."""
@@ -106,6 +133,7 @@ class ExportDocument(JobDocument):
         return ExportBrief(
             name=self.name,
             keys=self.keys.spec(),
+            chosen=self.keys.query(base),
             source_name=self.source.stored_name,
             column=self.keys.column,
             fetch=fetch,
@@ -118,10 +146,14 @@ class ExportDocument(JobDocument):
 
 @dataclass(frozen=True, slots=True)
 class ExportBrief(Brief):
-    """The brief of an export job; files are relative to ``base``. ``source_name``: the stored table it fetches from."""
+    """The brief of an export job; files are relative to ``base``. ``source_name``: the stored table it fetches from.
+
+    The keys are in the table ``keys``, or in the settings of ``fetch`` (None), unless a query has ``chosen`` them.
+    """
 
     name: str
     keys: Spec | None
+    chosen: QueryBrief | None
     source_name: str | None
     column: str | None
     fetch: FetchSettings
@@ -135,7 +167,7 @@ class ExportBrief(Brief):
     def stored_names(self) -> frozenset[str]:
         """See ``Brief.stored_names``."""
         names = (self.keys and self.keys.stored, self.source_name)
-        return frozenset(name for name in names if name)
+        return frozenset(name for name in names if name) | (self.chosen.stored_names if self.chosen else frozenset())
 
     def given(self, kept: Mapping[str, KeptTable]) -> ExportBrief:
         """See ``Brief.given``."""
@@ -145,20 +177,30 @@ class ExportBrief(Brief):
         """See ``Brief.prepare``. Also raises UsageError when the source can't be opened here."""
         fetch = replace(self.fetch, table=self._source_table())
         settings_of(fetch.source).open(Tools(no_pace, fetch.table))
-        table = uploaded.get(KEYS) or (resolved(KEYS, self.keys, self.base, self.kept) if self.keys else None)
+        tables, keys = self._keys(fetch, uploaded)
         made = plan_export(
             self.name,
             fetch,
-            key_column(table, self.column) if table else None,
+            keys,
             max_part_bytes=self.max_part_bytes,
             multiplier=self.multiplier,
             max_failed_keys=self.max_failed_keys,
         )
         uses = tuple(self.kept[name].table for name in sorted(self.stored_names))
-        if table is None:
-            return Prepared((), made, uses)
+        return Prepared(tables, made, uses)
+
+    def _keys(
+        self, fetch: FetchSettings, uploaded: Mapping[str, InputTable]
+    ) -> tuple[tuple[InputTable, ...], Column | Plan | None]:
+        """Return the tables that the keys come from, and how: see ``plan_export``."""
+        if self.chosen is not None:
+            found = self.chosen.given(self.kept).prepare(uploaded)
+            return found.tables, found.plan
+        if self.keys is None:
+            return (), None
+        table = uploaded.get(KEYS) or resolved(KEYS, self.keys, self.base, self.kept)
         files = tuple(in_small_chunks(file, fetch) for file in table.files)
-        return Prepared((replace(table, files=files),), made, uses)
+        return (replace(table, files=files),), key_column(table, self.column)
 
     def _source_table(self) -> TableVersion | None:
         if self.source_name is None:
