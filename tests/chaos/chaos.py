@@ -19,6 +19,7 @@ LEASE_SECONDS = 3.0
 
 _WORKERS = 3
 _PAUSE_SECONDS = (0.1, 1.5)
+_REPORTED_ACTS = 20
 
 
 class Chaos:
@@ -59,9 +60,11 @@ class Chaos:
         """Do each of these things so many times, in any order, for as long as it is wanted."""
         script = [name for name, count in counts.items() for _ in range(count)]
         self._chance.shuffle(script)
-        for name in script:
+        for number, name in enumerate(script):
             if not still_wanted():
                 return
+            if number and not number % _REPORTED_ACTS:
+                print(f"{number} of {len(script)}", flush=True)
             self.acts[name]()
             self.done[name] += 1
             time.sleep(self._chance.uniform(*_PAUSE_SECONDS))
@@ -104,11 +107,14 @@ class Chaos:
         self._worker().kill()
 
     def _kill_child(self) -> None:
-        worker = self._worker()
-        wait_for(lambda: _children(worker.pid) or not worker.running, "a child")
-        if children := _children(worker.pid):
+        # A worker whose child was killed starts another with its next task.
+        wait_for(self._children, f"a child; {self._fleet.state()}")
+        if children := self._children():
             with suppress(ProcessLookupError):
                 os.kill(self._chance.choice(children), signal.SIGKILL)
+
+    def _children(self) -> list[int]:
+        return [child for worker in self._workers() for child in _children(worker.pid)]
 
     def _freeze_worker(self) -> None:
         worker = self._worker()

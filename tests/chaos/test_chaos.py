@@ -76,7 +76,7 @@ def test_whatever_is_harmed_every_row_counts_once(
         for customer in customers:
             customer.join(600)
             assert customer.error is None, f"{customer.name}: {customer.error!r}\n{fleet.logs()}"
-            assert not customer.is_alive(), f"{customer.name} still waits\n{fleet.logs()}"
+            assert not customer.is_alive(), f"{customer.name} still waits\n{fleet.state()}\n{fleet.logs()}"
             customer.check_tables()
         check_ends(fleet, customers)
         check_nothing_is_left(fleet)

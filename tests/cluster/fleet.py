@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from servers.process import Process
 from servers.rabbitmq import Rabbitmq
 from servers.s3 import S3
 from tolva.catalogs.postgresql import PostgresqlCatalog
+from tolva.states import JobStatus
 
 TOLVA = Path(sys.executable).with_name("tolva")
 PATIENCE_SECONDS = 120.0
@@ -111,6 +113,13 @@ class Fleet:
         """Return the ends of the logs of those that were started last."""
         last = [*self.gateways[-2:], *self.workers[-6:]]
         return "\n".join(process.log.read_text(errors="replace")[-3000:] for process in last)
+
+    def state(self) -> str:
+        """Return what the catalog says of jobs that aren't over, their tasks, and the workers."""
+        live = self.catalog.jobs(statuses=[JobStatus.PENDING, JobStatus.WIP])
+        tasks = {job.id: Counter(task.state.value for task in self.catalog.tasks(job.id)) for job in live}
+        jobs = [f"{job.id} {job.kind} {job.status} {dict(tasks[job.id])}" for job in live]
+        return "\n".join([*jobs, *(str(worker) for worker in self.catalog.fleet())])
 
     def failures(self) -> list[str]:
         """Return what attempts came to, of all that didn't end well."""
