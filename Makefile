@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean chaos cluster-demo cluster-bench
+.PHONY: demo test check bench fuzz help clean chaos simulation cluster-demo cluster-bench
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -27,6 +27,9 @@ fuzz: $(VENV)/ready-dev  ## N generated queries against DuckDB (make fuzz N=2000
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos
+
+simulation: $(VENV)/ready-dev  ## N seeds of the task protocol: messages doubled, lost, reordered; workers die (10,000)
+	@TOLVA_DELIVERIES=$(or $(N),10000) $(BIN)/pytest --quiet -s tests/conformance/test_protocol_simulation.py
 
 cluster-demo: $(VENV)/ready-dev  ## the four questions by a fleet of 2 workers, with its servers, on this machine
 	@$(BIN)/python benchmarks/fleet_questions.py

@@ -92,7 +92,7 @@ class Chaos:
 
     def _worker(self) -> Process:
         """Choose a worker that works; if none does yet, wait for one."""
-        wait_for(self._workers, "a worker that is up")
+        wait_for(self._workers, "a worker that is up", self._fleet.logs)
         return self._chance.choice(self._workers())
 
     def _workers(self) -> list[Process]:
@@ -108,7 +108,7 @@ class Chaos:
 
     def _kill_child(self) -> None:
         # A worker whose child was killed starts another with its next task.
-        wait_for(self._children, f"a child; {self._fleet.state()}")
+        wait_for(self._children, "a child", self._fleet.state)
         if children := self._children():
             with suppress(ProcessLookupError):
                 os.kill(self._chance.choice(children), signal.SIGKILL)

@@ -26,11 +26,11 @@ TOLVA = Path(sys.executable).with_name("tolva")
 PATIENCE_SECONDS = 120.0
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait until the condition holds; other processes give no event to wait for."""
+def wait_for(condition: Callable[[], object], what: str, state: Callable[[], str] = str) -> None:
+    """Wait until the condition holds; other processes give no event to wait for. ``state`` is told if it never does."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what}\n{state()}"
         time.sleep(0.05)
 
 
