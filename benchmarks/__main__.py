@@ -7,7 +7,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bench_export, bench_ingest, bench_rollup, bench_tasks, bench_tpch, four_questions, small_things
+from benchmarks import (
+    bench_export,
+    bench_ingest,
+    bench_rollup,
+    bench_server,
+    bench_tasks,
+    bench_tpch,
+    four_questions,
+    small_things,
+)
 from benchmarks.measure import machine
 
 
@@ -45,6 +54,11 @@ def main() -> None:
                 lambda: bench_ingest.clean(work, transactions=asked.transactions, rounds=asked.rounds),
             ),
             "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
+            "server": (
+                f"Through a server: the four questions, {asked.transactions:,} transactions",
+                lambda: bench_server.uploading(work, transactions=asked.transactions, rounds=asked.rounds),
+            ),
+            "server_small": ("Through a server: small jobs", lambda: bench_server.small_jobs(work)),
             "tasks": ("Ten thousand empty tasks", lambda: bench_tasks.speed(work, asked.rounds)),
             "tpch": (
                 "TPC-H at scale factor 1, from Parquet, in one running engine each",

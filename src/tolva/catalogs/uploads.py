@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from tolva.catalogs.inputs import add_chunks, add_files
 from tolva.catalogs.rows import columns_of, upload_of
@@ -14,12 +14,55 @@ from tolva.errors import ConflictError, LimitError, NotFoundError, StateError, T
 from tolva.model import Hint, NewUpload, Received, Upload
 from tolva.states import JobStatus
 
+# Statements of the hot path are built once; building one costs more than running it.
+_ONE = select(upload).where(upload.c.id == bindparam("upload_id"))
+_NAMED = select(upload).where(
+    upload.c.job_id == bindparam("of_job"),
+    upload.c.table_name == bindparam("table"),
+    upload.c.name == bindparam("label"),
+)
+_COUNT = select(func.count()).select_from(upload).where(upload.c.job_id == bindparam("of_job"))
+_RECEIVED = (
+    update(upload)
+    .where(upload.c.id == bindparam("upload_id"))
+    .values(
+        {
+            each: bindparam(f"new_{each.name}")
+            for each in (
+                upload.c.received_bytes,
+                upload.c.digest,
+                upload.c.file_id,
+                upload.c.columns,
+                upload.c.state,
+                upload.c.tail_key,
+                upload.c.ended,
+                upload.c.last_updated,
+            )
+        }
+    )
+)
+_TOUCH_JOB = update(job).where(job.c.id == bindparam("job_id")).values(last_updated=bindparam("now"))
+_COLUMNS = (
+    select(upload.c.columns)
+    .where(
+        upload.c.job_id == bindparam("of_job"), upload.c.table_name == bindparam("table"), upload.c.file_id.is_not(None)
+    )
+    .order_by(upload.c.file_id)
+    .limit(1)
+)
+_HELD_BYTES = (
+    select(upload.c.job_id, func.sum(upload.c.received_bytes))
+    .join(job, job.c.id == upload.c.job_id)
+    .where(job.c.client == bindparam("of_client"), job.c.status.in_(LIVE))
+    .group_by(upload.c.job_id)
+)
+
 
 def begin(tx: Tx, new: NewUpload) -> Upload:
     """Record the upload, unless its table and name are there already; then return that one."""
     found = lock_job(tx, new.job_id)
-    named = upload.c.job_id == new.job_id, upload.c.table_name == new.table, upload.c.name == new.name
-    earlier = tx.connection.execute(select(upload).where(*named)).one_or_none()
+    named = {"of_job": new.job_id, "table": new.table, "label": new.name}
+    earlier = tx.connection.execute(_NAMED, named).one_or_none()
     if earlier is not None:
         return upload_of(earlier)
     _check_open(found)
@@ -33,7 +76,7 @@ def begin(tx: Tx, new: NewUpload) -> Upload:
 
 def one(tx: Tx, upload_id: str, job_id: str | None = None) -> Upload:
     """Return the upload, if it is of this job."""
-    found = tx.connection.execute(select(upload).where(upload.c.id == upload_id)).one_or_none()
+    found = tx.connection.execute(_ONE, {"upload_id": upload_id}).one_or_none()
     if found is None or job_id not in (None, found.job_id):
         raise NotFoundError(f"There is no upload {upload_id}.", upload=upload_id)
     return upload_of(found)
@@ -66,33 +109,26 @@ def receive(tx: Tx, new: Received) -> list[Hint]:
     hints = []
     if file_id is not None and (new.chunks or new.ended):
         hints = add_chunks(tx, file_id, new.chunks, ended=new.ended)
+    changes = {
+        "received_bytes": new.received_bytes,
+        "digest": new.digest,
+        "file_id": file_id,
+        "columns": new.columns,
+        "state": new.state,
+        "tail_key": new.tail_key,
+        "ended": new.ended,
+        "last_updated": tx.now,
+    }
     tx.connection.execute(
-        update(upload)
-        .where(upload.c.id == new.upload_id)
-        .values(
-            received_bytes=new.received_bytes,
-            digest=new.digest,
-            file_id=file_id,
-            columns=new.columns,
-            state=new.state,
-            tail_key=new.tail_key,
-            ended=new.ended,
-            last_updated=tx.now,
-        )
+        _RECEIVED, {"upload_id": new.upload_id} | {f"new_{name}": value for name, value in changes.items()}
     )
-    tx.connection.execute(update(job).where(job.c.id == before.job_id).values(last_updated=tx.now))
+    tx.connection.execute(_TOUCH_JOB, {"job_id": before.job_id, "now": tx.now})
     return hints
 
 
 def columns(tx: Tx, job_id: str, table: str) -> tuple[tuple[str, str], ...] | None:
     """Return the columns of a table as its first file to have any has them; None while none has."""
-    known = (
-        select(upload.c.columns)
-        .where(upload.c.job_id == job_id, upload.c.table_name == table, upload.c.file_id.is_not(None))
-        .order_by(upload.c.file_id)
-        .limit(1)
-    )
-    found = tx.connection.execute(known).one_or_none()
+    found = tx.connection.execute(_COLUMNS, {"of_job": job_id, "table": table}).one_or_none()
     return None if found is None else columns_of(found)
 
 
@@ -104,21 +140,16 @@ def _check_open(found: AnyRow) -> None:
 
 
 def _check_room(tx: Tx, found: AnyRow, new: NewUpload) -> None:
-    count = select(func.count()).select_from(upload).where(upload.c.job_id == new.job_id)
     limit = tx.limits.files_per_job
-    if tx.connection.execute(count).scalar_one() >= limit:
+    if tx.connection.execute(_COUNT, {"of_job": new.job_id}).scalar_one() >= limit:
         raise LimitError(f"Job {found.id} has {limit} files, which is the most a job may have.", limit=limit)
 
 
 def _check_bytes(tx: Tx, found: AnyRow, before: Upload, more: int) -> None:
     limits = tx.limits
-    of_client = (
-        select(upload.c.job_id, func.sum(upload.c.received_bytes))
-        .join(job, job.c.id == upload.c.job_id)
-        .where(job.c.client == found.client, job.c.status.in_(LIVE))
-        .group_by(upload.c.job_id)
-    )
-    sums: dict[str, int] = {job_id: int(total) for job_id, total in tx.connection.execute(of_client)}
+    sums: dict[str, int] = {
+        job_id: int(total) for job_id, total in tx.connection.execute(_HELD_BYTES, {"of_client": found.client})
+    }
     for what, held, limit in (
         (f"{before.table}/{before.name}", before.received_bytes, limits.upload_bytes_per_file),
         (f"Job {found.id}", sums.get(before.job_id, 0), limits.upload_bytes_per_job),

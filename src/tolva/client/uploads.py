@@ -24,8 +24,8 @@ def send_file(http: Http, path: str, table: str, file: Path, name: str, on_bytes
             size = file.stat().st_size
             metadata = f"table {_encoded(table)},name {_encoded(name)}"
             headers = _VERSION | {"Upload-Length": str(size), "Upload-Metadata": metadata}
-            place = http.call("POST", path, headers=headers).headers["location"]
-            offset, tries = _offset(http, place), 0
+            answer = http.call("POST", path, headers=headers).headers
+            place, offset, tries = answer["location"], int(answer["upload-offset"]), 0
             on_bytes(offset)
             while offset < size:
                 source.seek(offset)

@@ -267,7 +267,8 @@ class _Slicer:
         return [self._piece(chunk) for chunk in self._cutter.end()]
 
     def _piece(self, chunk: Chunk) -> Piece:
-        data = bytes(self.pending[: chunk.length])
+        with memoryview(self.pending) as view:
+            data = bytes(view[: chunk.length])
         del self.pending[: chunk.length]
         piece = Piece(replace(chunk, traits={**chunk.traits, "lines_before": self.lines}), data)
         self.lines += data.count(b"\n")

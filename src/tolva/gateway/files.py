@@ -118,7 +118,8 @@ class Body:
                 self._over = True
             else:
                 self._held += block
-        taken = bytes(self._held[:most])
+        with memoryview(self._held) as view:
+            taken = bytes(view[:most])
         del self._held[:most]
         return taken
 

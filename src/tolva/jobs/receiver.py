@@ -28,6 +28,7 @@ _FED_BYTES = 128 * 1024
 """Fed to the intake at once: compressed bytes may become some hundred times as many."""
 
 Columns = tuple[tuple[str, str], ...]
+OnChange = Callable[[str, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,12 @@ class Receiver:
 
     Args:
         hold: record nothing before ``save`` or ``end``, so that bytes can still be refused after they were cut.
-        on_change: called with the job's id when there is news for its tender and watchers.
+        on_change: called with the job's id when something was recorded, and whether that made known the columns of a
+            table, which its plan may have waited for.
     """
 
     def __init__(
-        self, backends: Backends, upload: Upload, intakes: Intakes, *, hold: bool, on_change: Callable[[str], None]
+        self, backends: Backends, upload: Upload, intakes: Intakes, *, hold: bool, on_change: OnChange
     ) -> None:
         self._catalog = backends.catalog
         self._storage = backends.storage
@@ -77,6 +79,7 @@ class Receiver:
         tail = b"" if upload.tail_key is None else bytes(self._storage.get(upload.tail_key)[0])
         self._unsaved: bytearray | None = bytearray(tail) if self._replay or upload.file_id is None else None
         columns = upload.columns or self._catalog.table_columns(upload.job_id, upload.table)
+        self._learns = columns is None
         self._intake = intakes.open(upload, columns, state["intake"])
         self._feed_again(tail)
 
@@ -175,7 +178,9 @@ class Receiver:
         self.upload = self._catalog.upload(before.id)
         self._forget(before, state)
         self._dispatcher.publish([*hints, *self._catalog.admit()])
-        self._on_change(before.job_id)
+        learned = self._learns and self.upload.file_id is not None
+        self._learns = self._learns and not learned
+        self._on_change(before.job_id, learned)
 
     def _way_on(self) -> tuple[dict[str, Any], str | None]:
         """Store what is in no chunk yet; return how another receiver goes on, and where its tail is."""

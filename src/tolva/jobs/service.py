@@ -304,8 +304,9 @@ class JobService:
         upload = self._catalog.discard_upload(upload_id)
         self._storage.delete_below(f"jobs/{job_id}/uploads/{upload.id}")
 
-    def _fed(self, job_id: str) -> None:
-        self._tender.tend(job_id)
+    def _fed(self, job_id: str, learned: bool) -> None:
+        if learned:
+            self._tender.tend(job_id)
         self.watch.changed({job_id})
 
     def _spec(self, job: Job, table: str) -> TableSpec:
