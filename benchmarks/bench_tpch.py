@@ -104,6 +104,7 @@ def _engine(work: Path, data: Path) -> Iterator[JobService]:
 @contextmanager
 def _duckdb(data: Path, form: str) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": WORKERS}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         for name in TABLES:
             columns = f"columns = {_types(data, name)}" if form == "csv" else ""
             source = f"read_csv('{data}/{name}.csv', {columns})" if columns else f"'{data}/{name}.{form}'"

@@ -31,6 +31,13 @@ DEFAULT_MULTIPLIER = 2.0
 SQL_KERNEL = "sql"
 """The kernel of stages whose outputs and results are SELECTs."""
 
+IN_PLACE_KERNEL = "sql.in_place"
+"""The kernel of a finish stage whose result is a SELECT over whole tables, read by DuckDB where their files lie.
+
+Its settings have, under ``tables``, for each name the ``columns`` (name, type) and the ``files`` (``model.NewFile``),
+and under ``sql`` what was asked.
+"""
+
 
 class Role(StrEnum):
     """What kind of work a stage is; each role can have its own workers."""

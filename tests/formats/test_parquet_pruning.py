@@ -54,7 +54,7 @@ def folder() -> Iterator[Path]:
 
 def prepared(folder: Path, *queries: str) -> Prepared:
     listed = {f"q{i}": Query(sql) for i, sql in enumerate(queries)}
-    return QueryBrief({"t": Spec(["t.parquet"])}, listed, folder).prepare()
+    return QueryBrief({"t": Spec(["t.parquet"])}, listed, folder, in_place_bytes=0).prepare()
 
 
 def groups_read(folder: Path, *queries: str) -> int:

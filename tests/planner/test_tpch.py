@@ -13,7 +13,7 @@ import tpch_kit
 from judge import assert_same_rows, rows_of
 from tpch_kit import QUERIES, Source
 
-from tolva.plan import Format, Plan, Role
+from tolva.plan import IN_PLACE_KERNEL, Format, Plan, Role
 from tolva.planner import Query, plan
 from tolva.work.engine import Engine
 from tolva.work.local_run import run_plan
@@ -44,9 +44,15 @@ class Bench:
     def _source(self, form: str) -> Source:
         return Source(tpch_kit.generate(self._folder, form), form, tpch_kit.types_of(self.parquet))
 
-    def plan(self, query: str, form: str) -> Plan:
+    def plan(self, query: str, form: str, in_place_bytes: int = 0) -> Plan:
         queries = {"q": Query(QUERIES[query], Format.PARQUET)}
-        return plan(queries, self.source(form).infos, partitions=PARTITIONS, broadcast_bytes=BROADCAST_BYTES)
+        return plan(
+            queries,
+            self.source(form).infos,
+            partitions=PARTITIONS,
+            broadcast_bytes=BROADCAST_BYTES,
+            in_place_bytes=in_place_bytes,
+        )
 
     def close(self) -> None:
         self.engine.close()
@@ -72,6 +78,15 @@ def test_the_answer_is_duckdbs(bench: Bench, query: str, form: str) -> None:
     # Rows that agree in all that the query orders by may come in any order.
     assert_same_rows(rows_of(got), rows_of(expected), ordered=False, what=query)
     assert len(chunks.get("lineitem", chunks[next(iter(chunks))])) > 1 or "lineitem" not in chunks
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_small_tables_are_read_in_place(bench: Bench, query: str) -> None:
+    made = bench.plan(query, "parquet", in_place_bytes=2**30)
+    assert [stage.kernel for stage in made.stages] == [IN_PLACE_KERNEL]
+    expected = bench.expected(query)
+    got = pa.Table.from_batches(run_plan(made, {}, bench.engine)["q"], expected.schema)
+    assert_same_rows(rows_of(got), rows_of(expected), ordered=False, what=query)
 
 
 def test_no_query_gathers_a_table(bench: Bench) -> None:

@@ -48,6 +48,7 @@ class House:
             partial(LocalStorage, folder / "storage"),
             memory_bytes=MEMORY_BYTES,
             threads=1,
+            threads_alone=1,
             spill=self.spill,
             kernels=KERNELS,
             remote=False,

@@ -31,6 +31,7 @@ def task_setup(settings: Settings) -> TaskSetup:
         open_storage(settings),
         memory_bytes=settings.memory_bytes // settings.workers,
         threads=1,
+        threads_alone=settings.workers,
         spill=settings.state / "spill",
         kernels=KERNELS,
         remote=settings.cluster is not None,

@@ -84,11 +84,15 @@ class TableSpec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InputTable:
-    """A table whose files were found and whose columns are known."""
+    """A table whose files were found and whose columns are known.
+
+    ``in_place``: they lie on the local disk, and DuckDB's own reader of Parquet finds just these columns in them.
+    """
 
     name: str
     columns: tuple[Column, ...]
     files: tuple[NewFile, ...]
+    in_place: bool = False
 
     @property
     def text_bytes(self) -> int:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from tolva.formats.types import decimal_size
 from tolva.ingest.rules import ColumnRule, Rules
-from tolva.planner.quoting import quoted
-from tolva.planner.sql import literal
+from tolva.planner.quoting import literal, quoted
 
 FIELDS = "__fields"
 """The relation of the chunk's records: columns ``__f0`` and so on are the fields, all text."""

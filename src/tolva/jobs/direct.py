@@ -39,6 +39,8 @@ def _chunks(table: InputTable, plan: Plan) -> Iterator[tuple[pa.Table, Source]]:
     scans = [stage for stage in plan.stages if stage.table == table.name]
     needed = {column for stage in scans for column in stage.columns}
     tests = [output.tests for stage in scans for output in stage.outputs]
+    if not scans:
+        return
     types = {column.name: column.type for column in table.columns}
     wanted = [name for name in types if name in needed]
     for file in map(formats.unstored, table.files):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tolva.plan import SQL_KERNEL
+from tolva.plan import IN_PLACE_KERNEL, SQL_KERNEL
 
 KERNELS = {
     SQL_KERNEL: "tolva.work.sql:run",
+    IN_PLACE_KERNEL: "tolva.work.in_place:run",
     "export.fetch": "tolva.export.fetch:run",
     "export.compose": "tolva.export.compose:run",
     "ingest.load": "tolva.ingest.chunks:load",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tolva.errors import NotFoundError
 from tolva.plan import DEFAULT_MAX_PART_BYTES, Plan
-from tolva.planner import Query, TableInfo, plan
+from tolva.planner import IN_PLACE_BYTES, Query, TableInfo, plan
 
 if TYPE_CHECKING:  # loading these takes a fifth of a small question's time
     from tolva.formats import InputTable
@@ -107,6 +107,7 @@ class QueryBrief(Brief):
     max_part_bytes: int = DEFAULT_MAX_PART_BYTES
     store_as: Mapping[str, NewLoad] = field(default_factory=dict)
     kept: Mapping[str, KeptTable] = field(default_factory=dict)
+    in_place_bytes: int = IN_PLACE_BYTES
 
     @property
     def stored_names(self) -> frozenset[str]:
@@ -122,7 +123,7 @@ class QueryBrief(Brief):
         tables = self._resolved(uploaded) if self.tables else ()
         infos = _infos(tables) if tables else {}
         made = replace(
-            plan(self.queries, infos),
+            plan(self.queries, infos, in_place_bytes=self.in_place_bytes),
             tables={table.name: table.columns for table in tables},
             max_part_bytes=self.max_part_bytes,
         )

@@ -19,7 +19,8 @@ _FILES_MAX = 3
 
 def info_of(table: InputTable) -> TableInfo:
     """Return what the planner should know of a table."""
-    return TableInfo(table.columns, table.text_bytes, partial(_sample, table))
+    files = table.files if table.in_place else None
+    return TableInfo(table.columns, table.text_bytes, partial(_sample, table), files)
 
 
 def _sample(table: InputTable, columns: Sequence[str]) -> Sample | None:

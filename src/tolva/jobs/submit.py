@@ -32,7 +32,8 @@ def record(catalog: Catalog, job_id: str, prepared: Prepared, *, uploaded: Colle
     for load in prepared.loads:
         catalog.begin_load(job_id, load)
     # Small tables first: those that are sent to all tasks are often small, and many tasks may wait for them.
-    own = [given for given in prepared.tables if given.name not in uploaded]
+    scanned = {stage.table for stage in prepared.plan.stages}.difference(uploaded)
+    own = [given for given in prepared.tables if given.name in scanned]
     own.sort(key=lambda given: sum(file.bytes for file in given.files))
     catalog.add_files(job_id, [file for given in own for file in given.files])
     return catalog.set_plan(job_id, prepared.plan)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from tolva.model import NewFile
 from tolva.plan import Column, Format, Plan
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _TINY_BYTES = 8 * 2**20
 _PARTITIONS = ((2**28, 8), (2**30, 16), (2**32, 32), (2**34, 64))  # tables up to this size, and how many are enough
 _PARTITIONS_MAX = 128
 _BROADCAST_BYTES = 8 * 2**20
+
+IN_PLACE_BYTES = 512 * 2**20
+"""Tables of a query up to this size in all are read in place, where they can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,15 @@ Sampler: TypeAlias = Callable[[Sequence[str]], Sample | None]
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table's columns, with DuckDB's types, its size as far as it is known, and a way to see some of its records."""
+    """A table's columns, with DuckDB's types, its size as far as it is known, and a way to see some of its records.
+
+    ``files`` are given where DuckDB's own reader of Parquet finds just these columns in them.
+    """
 
     columns: tuple[Column, ...]
     bytes: int
     sample: Sampler | None = None
+    files: tuple[NewFile, ...] | None = None
 
 
 def plan(
@@ -59,6 +67,7 @@ def plan(
     *,
     partitions: int | None = None,
     broadcast_bytes: int = _BROADCAST_BYTES,
+    in_place_bytes: int = IN_PLACE_BYTES,
 ) -> Plan:
     """Return the plan that answers the queries, each by its name, over the tables.
 
@@ -68,6 +77,8 @@ def plan(
         partitions: into how many hash partitions rows are spread between stages; by default chosen from the tables'
             size. 1 means that rows always meet in one task.
         broadcast_bytes: the size up to which one side of a join is read by every task of the other.
+        in_place_bytes: the size up to which, together, a query's tables are read by one task where they lie, if they
+            can be. 0 means that rows are always spread over tasks.
 
     Raises:
         QueryError: a query isn't one SELECT, names what isn't there, or can't be typed. The text shows the place.
@@ -80,7 +91,7 @@ def plan(
 
     total = sum(table.bytes for table in tables.values())
     count = partitions or _partition_count(total)
-    return Planner(tables, count, broadcast_bytes).plan(queries)
+    return Planner(tables, count, broadcast_bytes, in_place_bytes).plan(queries)
 
 
 def _partition_count(total_bytes: int) -> int:

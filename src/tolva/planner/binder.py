@@ -108,8 +108,16 @@ class Binder:
         return tuple(Column(row[0], row[1]) for row in rows)
 
     def tables_of(self, sql: str) -> frozenset[str]:
-        """Return the names, in lower case, of the tables that a SELECT mentions."""
-        return frozenset(name.lower() for name in self._connection.get_table_names(sql))
+        """Return the names, in lower case, of the known relations that a SELECT mentions, and maybe of some others."""
+        text = sql.lower()
+        mentioned = frozenset(
+            name for name in (known.lower() for known in self._created) if name.replace('"', '""') in text
+        )
+        try:
+            return mentioned & {name.lower() for name in self._connection.get_table_names(sql)}
+        except duckdb.Error:
+            # To find the names it binds as if there were no columns, which not every join survives.
+            return mentioned
 
     def bind(self, sql: str) -> Json | None:
         """Return the bound plan of a SELECT, before any optimizing; None when DuckDB can't tell.

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
-from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Input, Output, Plan, Reads, Result, Role, Stage
+from tolva.plan import (
+    IN_PLACE_KERNEL,
+    LINE_COLUMN,
+    PARTITION_COLUMN,
+    SQL_KERNEL,
+    Column,
+    Input,
+    Output,
+    Plan,
+    Reads,
+    Result,
+    Role,
+    Stage,
+)
 from tolva.planner.algebra import Expr, Ref, UnsupportedError
 from tolva.planner.encode import line
 from tolva.planner.flow import ONE_TASK, Branch, Flow, Named, Site, arrived, group_by, grouped_bytes, item
@@ -30,6 +44,7 @@ class _Stage:
     outputs: dict[str, Output] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     result: Result | None = None
+    in_place: dict[str, Any] = field(default_factory=dict)
 
     def copy(self) -> _Stage:
         return replace(
@@ -182,8 +197,15 @@ class Draft:
             inputs.append(Input(output.name, output.name, Reads.ALL))
         self.end(result, inputs, ())
 
-    def end(self, result: Result, inputs: Iterable[Input], notes: Iterable[str]) -> None:
-        """Add the stage that writes a query's parts."""
+    def end(
+        self,
+        result: Result,
+        inputs: Iterable[Input],
+        notes: Iterable[str],
+        *,
+        in_place: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Add the stage that writes a query's parts; ``in_place``: see ``IN_PLACE_KERNEL``."""
         listed = dict.fromkeys(inputs)
         self._stages["finish", result.query] = _Stage(
             name=self._names.new(f"{result.query}_finish"),
@@ -193,6 +215,7 @@ class Draft:
             inputs=listed,
             notes=tuple(notes),
             result=result,
+            in_place=dict(in_place),
         )
 
     def plan(self, queries: Iterable[str]) -> Plan:
@@ -286,6 +309,8 @@ class Draft:
             outputs=tuple(stage.outputs.values()),
             result=stage.result,
             notes=stage.notes,
+            kernel=IN_PLACE_KERNEL if stage.in_place else SQL_KERNEL,
+            settings=stage.in_place,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tolva.plan import Column
 from tolva.planner import algebra as a
 from tolva.planner.algebra import UnsupportedError
-from tolva.planner.sql import literal
+from tolva.planner.quoting import literal
 from tolva.planner.sql_types import type_sql
 
 Json = dict[str, Any]

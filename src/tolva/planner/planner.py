@@ -1,4 +1,4 @@
-"""One query after the other: gate, bind, read, push filters down, spread over tasks; or gather."""
+"""One query after the other: gate, bind, then read in place; or push filters down and spread over tasks; or gather."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tolva.planner.algebra import UnsupportedError
 from tolva.planner.binder import Binder
 from tolva.planner.draft import Draft
 from tolva.planner.gather import gather
+from tolva.planner.in_place import in_place
 from tolva.planner.names import Names
 from tolva.planner.one_parse import one_parse
 from tolva.planner.question import Asker
@@ -20,8 +21,11 @@ from tolva.planner.statistics import TableStatistics
 class Planner:
     """Plans the queries of one job over its tables."""
 
-    def __init__(self, tables: Mapping[str, TableInfo], partitions: int, broadcast_bytes: int) -> None:
+    def __init__(
+        self, tables: Mapping[str, TableInfo], partitions: int, broadcast_bytes: int, in_place_bytes: int
+    ) -> None:
         self._given = tables
+        self._in_place_bytes = in_place_bytes
         self._tables = {name: table.columns for name, table in tables.items()}
         self._broadcast_bytes = broadcast_bytes
         self._binder = Binder()
@@ -42,6 +46,8 @@ class Planner:
     def _one(self, name: str, query: Query) -> None:
         question = self._asker.understand(name, query)
         self._draft.query = name
+        if in_place(self._draft, self._binder, self._given, question, self._in_place_bytes):
+            return
         mark = self._draft.mark()
         try:
             spread(question, self._binder, self._draft, self._statistics, self._broadcast_bytes)

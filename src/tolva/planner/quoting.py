@@ -1,4 +1,4 @@
-"""Identifiers in SQL text."""
+"""Identifiers and texts in SQL."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def quoted(name: str) -> str:
     if _PLAIN_NAME.fullmatch(name) and name not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as a constant."""
+    return "'" + text.replace("'", "''") + "'"

@@ -24,11 +24,6 @@ from tolva.planner.algebra import (
 from tolva.planner.quoting import quoted
 
 
-def literal(text: str) -> str:
-    """Return a string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 @singledispatch
 def expression(expr: Any) -> str:
     """Return an expression as SQL."""

@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from tolva.planner.algebra import UnsupportedError
-from tolva.planner.quoting import quoted
-from tolva.planner.sql import literal
+from tolva.planner.quoting import literal, quoted
 
 _PLAIN = {
     "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from tolva.plan import PARTITION_COLUMN, Column, Output, Plan, Stage
 from tolva.work.partials import Left
-from tolva.work.sealed import blamed, sealed
+from tolva.work.sealed import View, blamed, sealed
 
 Relations = Mapping[str, Sequence[pa.Table]]
 """What a task reads: for each relation its rows, table after table; none at all when nothing was left for it."""
@@ -35,10 +36,22 @@ class Engine:
         threads: how many threads a task may use.
         spill: a folder of the process's own, for what doesn't fit.
         spill_bytes: how much it may hold; None: nine tenths of the free disk.
+        threads_alone: how many threads a task may use that is all there is of a query; None: as many as any other.
     """
 
-    def __init__(self, *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None) -> None:
-        self._connection = sealed(memory_bytes=memory_bytes, threads=threads, spill=spill, spill_bytes=spill_bytes)
+    def __init__(
+        self,
+        *,
+        memory_bytes: int,
+        threads: int,
+        spill: Path,
+        spill_bytes: int | None = None,
+        threads_alone: int | None = None,
+    ) -> None:
+        self._sealed = partial(sealed, memory_bytes=memory_bytes, spill_bytes=spill_bytes)
+        self._spill = spill
+        self._threads_alone = threads_alone or threads
+        self._connection = self._sealed(threads=threads, spill=spill)
         self._sessions: OrderedDict[object, _Session] = OrderedDict()
 
     def close(self) -> None:
@@ -73,6 +86,23 @@ class Engine:
             return
         with self._given(stage, plan, relations) as session, blamed(stage, stage.result.query):
             yield from session.stream(stage.result.sql)
+
+    def in_place(self, stage: Stage, views: Sequence[View]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows (or lines) of a result over files that DuckDB reads itself. Raises as ``outputs`` does.
+
+        By an instance of its own, which can open just these files: what one may open can't change during its life.
+        """
+        if stage.result is None or stage.result.sql is None:
+            raise ValueError(f"{stage.name} has no question")
+        self._spill.mkdir(parents=True, exist_ok=True)
+        with blamed(stage, stage.result.query):
+            made = self._sealed(threads=self._threads_alone, spill=self._spill / "in_place", views=views)
+            with closing(made) as connection:
+                # These files it could write to as well, were it anything but a SELECT.
+                kinds = [one.type for one in connection.extract_statements(stage.result.sql)]
+                if kinds != [duckdb.StatementType.SELECT]:
+                    raise ValueError(f"{stage.name} asks for more than rows")
+                yield from connection.sql(stage.result.sql).to_arrow_reader(_BATCH_ROWS)
 
     def answers(self, stage: Stage, tables: Mapping[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
         """Return the rows of SELECTs over these tables, for a stage whose kernel asks by itself. Raises likewise."""

@@ -5,18 +5,18 @@ For tests, and for inputs so small that handing out tasks would take longer than
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import pyarrow as pa
 
 from tolva.errors import ExecutionError
-from tolva.plan import Plan, Reads, Role, Stage, coalesce
+from tolva.plan import IN_PLACE_KERNEL, Plan, Reads, Role, Stage, coalesce
 from tolva.work.culprit import Scan, Source, with_place
 from tolva.work.engine import Engine
 from tolva.work.partials import Left
 
-Chunks = Mapping[str, Sequence[pa.Table]]
+Chunks = Mapping[str, Iterable[pa.Table]]
 
 _REDUCE_TASK_BYTES = 32 * 2**20
 
@@ -33,7 +33,8 @@ def run_plan(
 
     Args:
         plan: what to do.
-        chunks: the rows of each table, in pieces; columns have the types that DuckDB gives them in Arrow.
+        chunks: the rows of each table, in pieces, as often as they are asked for; columns have the types that DuckDB
+            gives them in Arrow.
         engine: what answers the SQL of each task.
         reduce_task_bytes: up to this size, hash partitions are put together into one task.
         sources: where the pieces of each table are from, for errors that name the record.
@@ -41,6 +42,11 @@ def run_plan(
     left: dict[str, list[Left]] = {}
     answers: dict[str, list[pa.RecordBatch]] = {}
     for stage in plan.stages:
+        if stage.result is not None and stage.kernel == IN_PLACE_KERNEL:
+            from tolva.work.in_place import answer  # noqa: PLC0415 - which runs plans, too, when something is wrong
+
+            answers[stage.result.query] = list(answer(stage, engine))
+            continue
         if stage.result is not None:
             relations = {i.relation: [one.rows for one in left.get(i.output, ())] for i in stage.inputs}
             answers[stage.result.query] = list(engine.result(stage, plan, relations))
@@ -60,16 +66,16 @@ def run_plan(
 
 def _tasks(
     stage: Stage, plan: Plan, chunks: Chunks, left: dict[str, list[Left]], reduce_task_bytes: int
-) -> list[dict[str, list[pa.Table]]]:
-    """Return what each task of the stage reads."""
+) -> Iterator[dict[str, list[pa.Table]]]:
+    """Yield what each task of the stage reads."""
     whole = {i.relation: [one.rows for one in left[i.output]] for i in stage.inputs if i.reads is Reads.ALL}
     if stage.role is Role.SCAN and stage.table is not None:
-        return [{**whole, stage.table: [chunk.select(stage.columns)]} for chunk in chunks[stage.table]]
+        for chunk in chunks[stage.table]:
+            yield {**whole, stage.table: [chunk.select(stage.columns)]}
+        return
     split = [i for i in stage.inputs if i.reads is Reads.PARTITION]
     sizes = [0] * plan.partitions
     for one in (one for i in split for one in left[i.output]):
         sizes[one.partition] += one.rows.nbytes
-    return [
-        {**whole, **{i.relation: [o.rows for o in left[i.output] if o.partition in group] for i in split}}
-        for group in coalesce(sizes, reduce_task_bytes)
-    ]
+    for group in coalesce(sizes, reduce_task_bytes):
+        yield {**whole, **{i.relation: [o.rows for o in left[i.output] if o.partition in group] for i in split}}

@@ -5,15 +5,17 @@ Apart from the engine so that a question without tables needs neither Arrow nor 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from tolva.errors import EngineError, ExecutionError, OutOfMemoryError
-from tolva.plan import Stage
+from tolva.plan import Column, Stage
+from tolva.planner.quoting import literal, quoted
 
 _SETTINGS: dict[str, Any] = {
     "arrow_lossless_conversion": True,
@@ -29,8 +31,28 @@ _SETTINGS: dict[str, Any] = {
 _LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_configuration=true")
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """Parquet files as one table. The files have all of its columns, with types that can be cast to its own."""
+
+    name: str
+    columns: Sequence[Column]
+    paths: Sequence[str]
+
+    def definition(self) -> str:
+        """Return the statement that makes the view."""
+        listed = ", ".join(f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in self.columns)
+        paths = ", ".join(literal(path) for path in self.paths)
+        return f"CREATE VIEW {quoted(self.name)} AS SELECT {listed} FROM read_parquet([{paths}], union_by_name := true)"
+
+
 def sealed(
-    *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None
+    *,
+    memory_bytes: int,
+    threads: int,
+    spill: Path,
+    spill_bytes: int | None = None,
+    views: Sequence[View] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Open an instance that can open no file but the ones it spills to, and whose settings no query can change.
 
@@ -39,11 +61,17 @@ def sealed(
         threads: how many threads it may use.
         spill: a folder of its own, for what doesn't fit.
         spill_bytes: how much it may hold; None: nine tenths of the free disk.
+        views: Parquet files that it can read besides, and the names under which a query sees them.
     """
     settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
     if spill_bytes is not None:
         settings["max_temp_directory_size"] = f"{spill_bytes}B"
     connection = duckdb.connect(":memory:", config=settings)
+    if views:
+        listed = ", ".join(literal(path) for view in views for path in view.paths)
+        connection.execute(f"SET GLOBAL allowed_paths=[{listed}]")
+        for view in views:
+            connection.execute(view.definition())
     for setting in _LAST_SETTINGS:
         connection.execute(f"SET GLOBAL {setting}")
     return connection

@@ -24,6 +24,7 @@ class TaskSetup:
         memory_bytes: what its tasks may use; half of it is for DuckDB, which spills what doesn't fit, and half for
             what DuckDB is handed and leaves.
         threads: how many threads DuckDB may use.
+        threads_alone: how many it may use for a task that is all there is of a query.
         spill: the folder in which each child has one of its own to spill to.
         kernels: where each kernel of a plan's stages is, as ``module:function``.
         disk_bytes: how much a child may spill, and the largest file it may write; None: half of what is free, and all.
@@ -33,6 +34,7 @@ class TaskSetup:
     open_storage: Callable[[], Storage]
     memory_bytes: int
     threads: int
+    threads_alone: int
     spill: Path
     kernels: Mapping[str, str]
     remote: bool = True
@@ -51,6 +53,7 @@ class TaskSetup:
         engine = Engine(
             memory_bytes=self.memory_bytes // 2,
             threads=self.threads,
+            threads_alone=self.threads_alone,
             spill=self.spill / str(os.getpid()),
             spill_bytes=self.disk_bytes or free_bytes // 2,
         )

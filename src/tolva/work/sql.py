@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pyarrow as pa
+
 from tolva.errors import ExecutionError
 from tolva.model import MAX_OBJECT_BYTES, Done, Loaded, Part, Partial, TableObject
+from tolva.plan import Result
 from tolva.work import partials, results
 from tolva.work.culprit import Scan, with_place
 from tolva.work.kernel import Errand
@@ -30,14 +35,23 @@ def run(errand: Errand) -> Done:
                 raise
             raise with_place(error, Scan(plan, stage, relations, errand.source()), errand.engine) from None
     else:
-        stored_as = stage.settings.get("store_as")
-        batches = errand.engine.result(stage, plan, relations)
-        to = results.Destination(errand.storage, errand.prefix, plan.max_part_bytes)
-        if stored_as is not None:
-            to = results.Destination(errand.storage, errand.table_prefix, MAX_OBJECT_BYTES)
-        columns = stage.result.columns
-        parts = results.write(stage.result, batches, lambda: errand.engine.schema(columns), to)
-        if stored_as is not None:
-            objects = tuple(TableObject(part.key, part.records, part.bytes) for part in parts if part.records)
-            loaded, parts = (Loaded(stored_as, objects),), ()
+        parts, loaded = written(errand, stage.result, errand.engine.result(stage, plan, relations))
     return Done(claim.task_id, claim.attempt, partial, parts, records, size, loaded=loaded)
+
+
+def written(
+    errand: Errand, result: Result, batches: Iterator[pa.RecordBatch]
+) -> tuple[tuple[Part, ...], tuple[Loaded, ...]]:
+    """Write the rows (or lines) of a result: as parts, or as objects of the table that it is stored as."""
+
+    def schema() -> pa.Schema:
+        return errand.engine.schema(result.columns)
+
+    stored_as = errand.stage.settings.get("store_as")
+    if stored_as is None:
+        to = results.Destination(errand.storage, errand.prefix, errand.plan.max_part_bytes)
+        return results.write(result, batches, schema, to), ()
+    to = results.Destination(errand.storage, errand.table_prefix, MAX_OBJECT_BYTES)
+    parts = results.write(result, batches, schema, to)
+    objects = tuple(TableObject(part.key, part.records, part.bytes) for part in parts if part.records)
+    return (), (Loaded(stored_as, objects),)

@@ -13,12 +13,14 @@ import pyarrow as pa
 
 from tolva.errors import EngineError, OutOfMemoryError, TolvaError
 from tolva.model import Claim, Done, Failed
-from tolva.plan import SQL_KERNEL, Plan
+from tolva.plan import IN_PLACE_KERNEL, SQL_KERNEL, Plan
 from tolva.storage import Storage
 from tolva.work.children import Spent
 from tolva.work.engine import Engine
 from tolva.work.kernel import Errand, Kernel
 from tolva.work.limits import refuse_calls
+
+_USERS_SQL = frozenset({SQL_KERNEL, IN_PLACE_KERNEL})
 
 Request = Sequence[tuple[bytes, Sequence[Claim]]]
 """Claims by job, each job's with its pickled plan."""
@@ -74,7 +76,7 @@ class Tasks:
     def _seal(self, kernels: Collection[str]) -> None:
         if self._remote:
             return
-        if set(kernels) != {SQL_KERNEL}:
+        if not _USERS_SQL.issuperset(kernels):
             if self._sealed:
                 raise Spent
         elif not self._sealed:

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,6 +32,9 @@ from tolva.plan import Column
 _MAGIC = b"PAR1"
 _TRAILER_BYTES = 8
 
+_FOOTERS_KEPT = 16
+"""A server is asked about the same files over and over; a footer can have a megabyte."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -45,8 +48,9 @@ class _Opened:
 def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) -> InputTable:
     """See ``Format.open_table``."""
     opened = [_open(name, label, path) for label, path in files]
-    columns = _declared(_columns(opened), spec.columns, opened[0].new.name)
-    return InputTable(name, columns, tuple(file.new for file in opened))
+    found = _columns(opened)
+    columns = _declared(found, spec.columns, opened[0].new.name)
+    return InputTable(name, columns, tuple(file.new for file in opened), in_place=columns == found)
 
 
 def learn(table: str, spec: TableSpec, name: str, data: bytes, columns: Sequence[Column] | None) -> Learned:
@@ -90,16 +94,21 @@ def _columns(opened: Sequence[_Opened]) -> tuple[Column, ...]:
     first = [file for file in opened if distinct[repr(file.metadata.schema)] is file]
     for file in first:
         _refuse_twins(file)
+    try:
+        return _described(tuple(file.footer for file in first))
+    except duckdb.Error as error:
+        names = ", ".join(file.new.name for file in first)
+        raise InputError(f"{names} can't be read as Parquet: {str(error).splitlines()[0]}", files=names) from None
+
+
+@lru_cache(maxsize=_FOOTERS_KEPT)
+def _described(footers: tuple[bytes, ...]) -> tuple[Column, ...]:
     with tempfile.TemporaryDirectory(prefix="tolva-") as folder, _reader().cursor() as connection:
-        paths = [Path(folder) / f"{i:06}.parquet" for i in range(len(first))]
-        for path, file in zip(paths, first, strict=True):
-            path.write_bytes(_MAGIC + file.footer)
+        paths = [Path(folder) / f"{i:06}.parquet" for i in range(len(footers))]
+        for path, footer in zip(paths, footers, strict=True):
+            path.write_bytes(_MAGIC + footer)
         sql = "DESCRIBE SELECT * FROM read_parquet($paths, union_by_name := true)"
-        try:
-            rows = connection.execute(sql, {"paths": [str(path) for path in paths]}).fetchall()
-        except duckdb.Error as error:
-            names = ", ".join(file.new.name for file in first)
-            raise InputError(f"{names} can't be read as Parquet: {str(error).splitlines()[0]}", files=names) from None
+        rows = connection.execute(sql, {"paths": [str(path) for path in paths]}).fetchall()
     return tuple(Column(row[0], row[1]) for row in rows)
 
 

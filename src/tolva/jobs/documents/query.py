@@ -11,7 +11,7 @@ from tolva.jobs.documents.common import JobDocument, Strict, TableSpec, check_ta
 from tolva.jobs.prepare import QueryBrief, Spec
 from tolva.model import LoadMode, NewLoad
 from tolva.plan import Format
-from tolva.planner import Query
+from tolva.planner import IN_PLACE_BYTES, Query
 
 
 class QuerySpec(Strict):
@@ -43,12 +43,13 @@ class QuerySpec(Strict):
 
 
 class QueryDocument(JobDocument):
-    """A job that answers queries."""
+    """A job that answers queries. ``in_place_bytes`` is as in ``planner.plan``."""
 
     kind: Literal["query"]
     tables: dict[str, TableSpec] = Field(default_factory=dict)
     queries: dict[str, QuerySpec] = Field(min_length=1)
     on_error: Literal["fail"] = "fail"
+    in_place_bytes: int = Field(default=IN_PLACE_BYTES, ge=0)
 
     @field_validator("tables", "queries")
     @classmethod
@@ -84,6 +85,7 @@ class QueryDocument(JobDocument):
             },
             base=base,
             max_part_bytes=self.output.max_part_bytes,
+            in_place_bytes=self.in_place_bytes,
             store_as={
                 name: NewLoad(query.store_as, LoadMode(query.mode or "replace"), columns=())
                 for name, query in self.queries.items()
