@@ -35,7 +35,7 @@ def test_json_is_as_good_as_yaml_and_survives_the_trip() -> None:
         ("kind: query\ntables: {t: {file: a}}\nqueries: {q: SELECT 1}", "'tables.t.file'; did you mean 'files'?"),
         (
             "kind: query\nxyzzy: 1\nqueries: {q: SELECT 1}",
-            "unknown key 'xyzzy'; known keys here: in_place_bytes, kind, labels",
+            "unknown key 'xyzzy'; known keys here: in_place_bytes, kind",
         ),
         ("kind: qery\nqueries: {q: SELECT 1}", "there is no kind of job 'qery'; did you mean 'query'?"),
         ("kind: query\nqueries: {}", "queries: Dictionary should have at least 1 item"),
