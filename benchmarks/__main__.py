@@ -12,6 +12,7 @@ from benchmarks import (
     bench_ingest,
     bench_rollup,
     bench_server,
+    bench_small_server,
     bench_tasks,
     bench_tpch,
     four_questions,
@@ -52,6 +53,10 @@ def main() -> None:
             "ingest_clean": (
                 f"Clean CSV, {asked.transactions:,} transactions, into a stored table",
                 lambda: bench_ingest.clean(work, transactions=asked.transactions, rounds=asked.rounds),
+            ),
+            "small_server": (
+                f"A client file of {asked.clients:,} lines sent to a server of {bench_small_server.MEMORY}",
+                lambda: bench_small_server.measure(work, rows=asked.clients),
             ),
             "export": ("Export", lambda: bench_export.speed(work, rounds=asked.rounds)),
             "server": (

@@ -59,7 +59,7 @@ def peak_bytes(command: Command) -> int:
     def watch() -> None:
         nonlocal peak
         while not ended.wait(_SAMPLE_SECONDS):
-            peak = max(peak, _tree_bytes(process))
+            peak = max(peak, tree_bytes(process))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -71,7 +71,8 @@ def peak_bytes(command: Command) -> int:
     return peak
 
 
-def _tree_bytes(root: psutil.Process) -> int:
+def tree_bytes(root: psutil.Process) -> int:
+    """Return the memory (PSS) of a process and all below it, as far as they are still there."""
     total = 0
     try:
         processes = [root, *root.children(recursive=True)]

@@ -6,7 +6,7 @@ lists a prefix to find data: the catalog knows the keys. Listing is for cleaning
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -47,6 +47,9 @@ class Storage(Protocol):
         """Remove these objects; those that are not there are no error."""
         ...
 
-    def delete_below(self, prefix: str) -> None:
-        """Remove everything below the folder ``prefix``, and the folder where there are folders."""
+    def delete_below(self, prefix: str, *, keep: Collection[str] = ()) -> None:
+        """Remove everything below the folder ``prefix`` but the keys in ``keep``, and folders that are empty then.
+
+        What killed writers left goes too.
+        """
         ...

@@ -181,6 +181,9 @@ def test_listing_and_deleting_below_a_folder(storage: Storage) -> None:
     assert sorted(storage.list("jobs")) == ["jobs/1/a", "jobs/1/b/c", "jobs/10/a"]
     storage.delete(["jobs/1/a", "never/there", "jobs/10/a"])
     assert sorted(storage.list("")) == ["jobs/1/b/c", "tables/1"]
+    storage.put("jobs/1/b/d", [b"x"])
+    storage.delete_below("jobs/1", keep={"jobs/1/b/d", "jobs/1/gone", "tables/1"})
+    assert sorted(storage.list("")) == ["jobs/1/b/d", "tables/1"]
     storage.delete_below("jobs")
     assert list(storage.list("")) == ["tables/1"]
     storage.put("jobs/1/a", [b"again"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from small_disk import fill, small_disk
-from storage_kit import context, whole
+from storage_kit import Place, context, put_and_die, whole
 
 from tolva.errors import StorageError
 from tolva.storages.local import LocalStorage
@@ -37,6 +37,21 @@ def test_a_full_disk_stores_nothing_and_says_so(small_disk: Path, piece_bytes: i
         storage.put_new("k", b"x" * 10_000)
     filler.unlink()
     assert storage.put("a/k", [b"now"]) == 3
+
+
+def test_what_killed_writers_left_goes_and_what_is_kept_stays(tmp_path: Path) -> None:
+    place = Place("local", tmp_path)
+    storage = place.open()
+    storage.put("tables/1/1/k", [b"x"])
+    victim = context.Process(target=put_and_die, args=(place, "tables/1/2/k", [b"x"], "storage.put.unfinished"))
+    victim.start()
+    victim.join()
+    assert len(files_below(tmp_path)) == 2
+
+    storage.delete_below("tables/1", keep={"tables/1/1/k"})
+
+    assert files_below(tmp_path) == ["storage/tables/1/1/k"]
+    assert not (tmp_path / "storage/tables/1/2").exists()
 
 
 def put_with_a_limit(folder: Path, answer: multiprocessing.SimpleQueue[object]) -> None:

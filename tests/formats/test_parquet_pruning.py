@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -172,7 +172,7 @@ class Counting(Storage):
     def size(self, key: str) -> int | None: ...
     def list(self, prefix: str) -> Iterator[str]: ...
     def delete(self, keys: Iterable[str]) -> None: ...
-    def delete_below(self, prefix: str) -> None: ...
+    def delete_below(self, prefix: str, *, keep: Collection[str] = ()) -> None: ...
 
 
 def test_of_a_stored_file_only_what_matters_is_fetched(folder: Path) -> None:

@@ -102,6 +102,7 @@ class Daily:
         assert done.returncode == 0, done.stderr
         found = [(int(a), int(b), c) for a, b, c in list(csv.reader(done.stdout.splitlines()))[1:]]
         assert found == self.rows
+        assert not list((self._folder / "state/storage/tables").rglob("*.unfinished"))
 
     def _jobs(self, condition: str) -> int:
         """Count the loads that the catalog knows of and for which the condition holds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from program import Tolva
 
 STORE = """\
@@ -41,6 +42,16 @@ def test_a_table_that_is_not_there(tolva: Tolva, tmp_path: Path) -> None:
     done = tolva("run", "ask.yaml")
     assert done.returncode == 2
     assert "no stored table KEPT" in done.stderr
+
+
+@pytest.mark.parametrize("sql", ["SELECT sum(a) AS total FROM t", "SELECT a::HUGEINT * 10 AS total FROM t WHERE a = 4"])
+def test_sums_of_whole_numbers_are_stored(tolva: Tolva, tmp_path: Path, sql: str) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n1,x,1.50\n39,y,2.50\n4,z,1\n-4,z,1\n")
+    (tmp_path / "store.yaml").write_text(STORE.replace("SELECT a, b, c FROM t WHERE a > 1", sql))
+    done = tolva("run", "store.yaml")
+    assert done.returncode == 0, done.stderr
+    asked = tolva("sql", "SELECT total, typeof(total) AS kind FROM kept", "--stored", "kept", "-o", "csv")
+    assert asked.stdout == 'total,kind\n40,"DECIMAL(38,0)"\n', asked.stderr
 
 
 def test_a_column_that_a_table_can_t_have(tolva: Tolva, tmp_path: Path) -> None:

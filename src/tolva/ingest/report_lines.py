@@ -21,28 +21,17 @@ def report_lines(file: str, reasons: pa.Table, records: pa.Table) -> Iterator[pa
         reasons: ``record`` (a row of ``records``), ``column``, ``code``, ``message``.
         records: where each record is, as ``PLACES``.
     """
-    records = records.set_column(records.column_names.index("raw"), "raw", _as_text(records["raw"]))
-    name = json.dumps(file, ensure_ascii=False)
+    raw = _escaped(_as_text(records["raw"]))
+    records = records.set_column(records.column_names.index("raw"), "raw", raw)
+    start = f'{{"file":{json.dumps(file, ensure_ascii=False)},"line":'
     for at in range(0, reasons.num_rows, _BATCH_ROWS):
         given = reasons.slice(at, _BATCH_ROWS).combine_chunks()
         of = records.take(given["record"]).combine_chunks()
-        line = pc.binary_join_element_wise(
-            f'{{"file":{name},"line":',
-            of["line"].cast(pa.string()),
-            ',"offset":',
-            of["offset"].cast(pa.string()),
-            ',"column":',
-            _json(given["column"]),
-            ',"code":',
-            _json(given["code"]),
-            ',"message":',
-            _json(given["message"]),
-            ',"raw":',
-            _json(of["raw"]),
-            "}\n",
-            "",
-        )
-        yield from line.cast(pa.binary()).chunks
+        column = pc.fill_null(pc.binary_join_element_wise('"', _escaped(given["column"]), '"', ""), "null")
+        told = (given["code"], '","message":"', _escaped(given["message"]), '","raw":"', of["raw"], '"}\n')
+        places = (start, of["line"].cast(pa.string()), ',"offset":', of["offset"].cast(pa.string()))
+        lines = pc.binary_join_element_wise(*places, ',"column":', column, ',"code":"', *told, "")
+        yield from lines.cast(pa.binary()).chunks
 
 
 def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -53,11 +42,11 @@ def _as_text(raw: pa.ChunkedArray) -> pa.ChunkedArray:
         return pa.chunked_array([pa.array([b.decode(errors="replace") for b in raw.to_pylist()], pa.string())])
 
 
-def _json(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return texts as JSON."""
+def _escaped(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts as they stand between the quotes of JSON."""
     for character in _to_escape(texts):
         texts = pc.replace_substring(texts, character, json.dumps(character)[1:-1])
-    return pc.fill_null(pc.binary_join_element_wise('"', texts, '"', ""), "null")
+    return texts
 
 
 def _to_escape(texts: pa.ChunkedArray) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tolva.model import Part
 from tolva.storage import Storage
 
 MANIFEST = "manifest.json"
+
+_COPIES = 2
+"""How many parts are copied at once: checking one takes a core, and syncing one none."""
 
 
 def check_folder(folder: Path) -> None:
@@ -39,8 +43,8 @@ def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) 
     manifest = manifest_of(job_id, parts)
     stale = {Path(part["name"]).name for part in _manifest(folder)["output"]} - {part.name for part in parts}
     try:
-        for part in parts:
-            _copy(part, storage, folder / part.name)
+        with ThreadPoolExecutor(_COPIES) as pool:
+            list(pool.map(lambda part: _copy(part, storage, folder / part.name), parts))
         crash.point("deliver.before_manifest")
         _replace(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
         for name in stale:

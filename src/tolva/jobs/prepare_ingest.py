@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PACKED = (".gz", ".zst")
 _DELIMITED = "delimited"
+_PARQUET = "parquet"
 _LINES_AS_THEY_ARE = (_DELIMITED, "fixed_width")
 
 
@@ -116,6 +117,8 @@ def _dialect(table: InputTable) -> dict[str, Any]:
     """Return what the document must say so that a file of rejects is read as the table's files are."""
     layout = table.files[0].layout if table.files else {}
     told: dict[str, Any] = {"compression": "none", "encoding": "utf-8", "skip": 0}
+    if layout.get("format") == _PARQUET:
+        told["format"] = "ndjson"  # as its records are written for people
     if layout.get("format") != _DELIMITED:
         return told | {"delimiter": None, "quote": None, "escape": None, "comment": None, "header": None}
     dialect: dict[str, Any] = layout["dialect"]

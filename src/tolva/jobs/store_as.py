@@ -9,6 +9,10 @@ from tolva.errors import DocumentError
 from tolva.formats.types import canonical
 from tolva.model import NewLoad
 from tolva.plan import Plan, Result, Stage
+from tolva.planner.quoting import quoted
+
+_LARGEST = "DECIMAL(38,0)"
+"""The type of the largest whole numbers that have a columnar form."""
 
 
 def storing(plan: Plan, loads: Mapping[str, NewLoad]) -> tuple[Plan, tuple[NewLoad, ...]]:
@@ -23,13 +27,28 @@ def storing(plan: Plan, loads: Mapping[str, NewLoad]) -> tuple[Plan, tuple[NewLo
         if load is None or stage.result is None:
             stages.append(stage)
         else:
-            made.append(replace(load, columns=_columns(stage.result)))
-            stages.append(_storing(stage, load.table))
+            result = _without_hugeints(stage, stage.result)
+            made.append(replace(load, columns=_columns(result)))
+            stages.append(_storing(replace(stage, result=result), load.table))
     return replace(plan, stages=tuple(stages)), tuple(made)
 
 
 def _storing(stage: Stage, table: str) -> Stage:
     return replace(stage, settings=stage.settings | {"store_as": table}, notes=(*stage.notes, f"stored as {table}"))
+
+
+def _without_hugeints(stage: Stage, result: Result) -> Result:
+    """Return the result with ``_LARGEST`` for each column of HUGEINT, as sums of whole numbers are.
+
+    A sum of more digits, which would take 10**19 of the largest BIGINT, fails.
+    """
+    huge = [column.name for column in result.columns if column.type == "HUGEINT"]
+    if not huge:
+        return result
+    rows = result.sql or " UNION ALL ".join(f"SELECT * FROM {quoted(given.relation)}" for given in stage.inputs)
+    casts = ", ".join(f"CAST({quoted(name)} AS {_LARGEST}) AS {quoted(name)}" for name in huge)
+    columns = tuple(replace(column, type=_LARGEST) if column.name in huge else column for column in result.columns)
+    return replace(result, columns=columns, sql=f"SELECT * REPLACE ({casts}) FROM (\n{rows}\n)")
 
 
 def _columns(result: Result) -> tuple[tuple[str, str], ...]:
@@ -41,7 +60,7 @@ def _columns(result: Result) -> tuple[tuple[str, str], ...]:
         if not known:
             raise DocumentError(
                 f"Query {result.query!r}: its column {column.name} is {column.type}, which a stored table can't have; "
-                "cast it in the query, to DECIMAL(38,0), DOUBLE or VARCHAR, say.",
+                f"cast it in the query, to {_LARGEST}, DOUBLE or VARCHAR, say.",
                 query=result.query,
                 column=column.name,
             )

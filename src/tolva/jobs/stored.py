@@ -40,8 +40,4 @@ def sweep(catalog: Catalog, storage: Storage) -> None:
 def sweep_job(catalog: Catalog, storage: Storage, job: Job) -> None:
     """Delete what a job that is over wrote for stored tables and no table came to have."""
     prefix = f"tables/{job.id}"
-    known = catalog.stored_keys(prefix)
-    if known:
-        storage.delete([key for key in storage.list(prefix) if key not in known])
-    else:
-        storage.delete_below(prefix)
+    storage.delete_below(prefix, keep=frozenset(catalog.stored_keys(prefix)))

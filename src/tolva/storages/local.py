@@ -13,8 +13,8 @@ from __future__ import annotations
 import builtins
 import mmap
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,14 +92,16 @@ class LocalStorage:
                     continue
             crash.point("storage.delete.after")
 
-    def delete_below(self, prefix: str) -> None:
-        """Remove the folder ``prefix`` with everything in it, also what killed writers left there."""
+    def delete_below(self, prefix: str, *, keep: Collection[str] = ()) -> None:
+        """Remove everything below the folder ``prefix`` but the keys in ``keep``, and folders that are empty then."""
         crash.point("storage.delete.before")
+        kept = {self._path(key) for key in keep}
         with storage_errors(prefix, self._root):
-            try:
-                shutil.rmtree(self._path(prefix))
-            except FileNotFoundError:
-                return
+            for folder, _, names in os.walk(self._path(prefix), topdown=False):
+                for path in {Path(folder, name) for name in names} - kept:
+                    path.unlink(missing_ok=True)
+                with suppress(OSError):  # it isn't empty
+                    Path(folder).rmdir()
         crash.point("storage.delete.after")
 
     def _path(self, key: str) -> Path:

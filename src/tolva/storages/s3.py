@@ -8,7 +8,7 @@ a lifecycle rule of the bucket removes. obstore repeats what a server that is aw
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -111,9 +111,9 @@ class S3Storage:
                 obstore.delete(self._store, some)
             crash.point("storage.delete.after")
 
-    def delete_below(self, prefix: str) -> None:
-        """Remove everything below the folder ``prefix``."""
-        self.delete(self.list(prefix))
+    def delete_below(self, prefix: str, *, keep: Collection[str] = ()) -> None:
+        """Remove everything below the folder ``prefix`` but the keys in ``keep``."""
+        self.delete(key for key in self.list(prefix) if key not in keep)
 
     def _write(self, key: str, data: Iterable[Buffer], *, only_new: bool) -> int:
         crash.point("storage.put.before")
