@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean chaos simulation cluster-demo cluster-bench
+.PHONY: demo test check bench fuzz help clean chaos simulation cluster-demo cluster-bench load
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -24,6 +24,9 @@ bench: $(VENV)/ready-dev  ## measure against DuckDB and Polars, side by side
 
 fuzz: $(VENV)/ready-dev  ## N generated queries against DuckDB (make fuzz N=20000)
 	@TOLVA_FUZZ=$(or $(N),20000) $(BIN)/pytest --quiet -rP tests/planner/test_fuzz.py
+
+load: $(VENV)/ready-dev  ## a crowd at a server: /healthz, memory, one small job beside 10,000 tasks
+	@$(BIN)/python -m benchmarks load queue
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos

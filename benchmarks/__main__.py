@@ -16,6 +16,7 @@ from benchmarks import (
     bench_tasks,
     bench_tpch,
     four_questions,
+    load,
     small_things,
 )
 from benchmarks.measure import machine
@@ -64,6 +65,8 @@ def main() -> None:
                 lambda: bench_server.uploading(work, transactions=asked.transactions, rounds=asked.rounds),
             ),
             "server_small": ("Through a server: small jobs", lambda: bench_server.small_jobs(work)),
+            "load": ("A crowd at a server", lambda: load.crowd(work, transactions=asked.transactions)),
+            "queue": ("One small job beside 10,000 tasks", lambda: load.queue(work)),
             "tasks": ("Ten thousand empty tasks", lambda: bench_tasks.speed(work, asked.rounds)),
             "tpch": (
                 "TPC-H at scale factor 1, from Parquet, in one running engine each",

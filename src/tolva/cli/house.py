@@ -25,7 +25,7 @@ _PRELOAD = (
 )
 
 
-def task_setup(settings: Settings) -> TaskSetup:
+def task_setup(settings: Settings, nice: int = 0) -> TaskSetup:
     """Return how children of these settings get ready."""
     return TaskSetup(
         open_storage(settings),
@@ -35,12 +35,13 @@ def task_setup(settings: Settings) -> TaskSetup:
         spill=settings.state / "spill",
         kernels=KERNELS,
         remote=settings.cluster is not None,
+        nice=nice,
     )
 
 
-def new_children(settings: Settings, count: int) -> Children:
+def new_children(settings: Settings, count: int, *, nice: int = 0) -> Children:
     """Return children that run tasks and prepare jobs."""
-    setup = task_setup(settings)
+    setup = task_setup(settings, nice)
     bury_strangers(setup.spill)
     return Children(count, PrepareOrRun(setup), preload=_PRELOAD, bury=partial(bury, setup.spill))
 

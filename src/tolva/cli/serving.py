@@ -16,12 +16,15 @@ from tolva.jobs.crew import CrewSettings
 from tolva.jobs.service import JobService, ServiceSettings
 from tolva.plan import Role
 
+_NICE = 5
+"""Whoever asks the server something goes before its tasks."""
+
 
 @contextmanager
 def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> Iterator[tuple[JobService, Catalog]]:
     """Have a started job service and its catalog inside the block; only one at a time may use the state folder."""
     with folder_lock.hold(settings.state / "locks" / "server", f"The state folder {settings.state}"):
-        children = new_children(settings, settings.workers)
+        children = new_children(settings, settings.workers, nice=_NICE)
         preparers = new_children(settings, 1)
         for each in (children, preparers):
             threading.Thread(target=each.prestart, name="prestart", daemon=True).start()

@@ -23,6 +23,7 @@ from tolva.gateway import (
 )
 from tolva.gateway.access import Doors
 from tolva.gateway.compression import Compressed
+from tolva.gateway.following import Following
 from tolva.gateway.logs import Logged
 from tolva.gateway.traffic import Limited, Traffic
 from tolva.jobs.documents import JobDocument, parse
@@ -62,6 +63,7 @@ def make_app(
     app.state.service = service
     app.state.doors = doors
     app.state.sessions = session.Sessions()
+    app.state.following = Following(service)
     app.state.draining = False
     app.state.process_document = process_document or _client_file()
     problems.install(app)

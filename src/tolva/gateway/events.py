@@ -5,27 +5,22 @@ Every event's id is the number of the last part that was told, so ``Last-Event-I
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from tolva.gateway.access import Called
+from tolva.gateway.following import Following
 from tolva.gateway.services import Service
-from tolva.gateway.views import API, JobDetailView, detail_view, part_view
-from tolva.gateway.waiting import bell, heard
+from tolva.gateway.views import API, part_view
 from tolva.jobs.service import JobService
 from tolva.model import Part
 from tolva.states import JobStatus
 
 router = APIRouter(prefix=API, tags=["events"])
-
-_PAUSE_SECONDS = 0.25
-"""The least time between two looks at a job, however fast it goes on."""
 
 _QUIET_LOOKS = 15
 """After so many looks without news a comment tells proxies that the stream lives."""
@@ -53,28 +48,31 @@ async def events(
 async def _events(
     request: Request, service: JobService, job_id: str, client: str | None, told: int
 ) -> AsyncIterator[str]:
-    last: JobDetailView | None = None
-    quiet = 0
-    async with bell(service, job_id) as rung:
+    last = ""
+    quiet = looks = 0
+    following: Following = request.app.state.following
+    async with following.follow(job_id) as followed:
         while not request.app.state.draining:
-            now = detail_view(await run_in_threadpool(service.snapshot, job_id, client))
-            news = now != last
-            over = now.status.final
-            if news and not over:
-                yield _event("progress", told, now)
-            for sequence, part in await run_in_threadpool(_new_parts, service, job_id, client, told):
-                told = sequence
-                yield _event("part", told, part_view(job_id, part))
-            if over:
-                yield _event("end", told, now)
+            looks = await followed.news(looks)
+            seen = followed.seen
+            if seen is None:
                 return
-            last = now
+            over = seen.job.status.final
+            news = seen.text != last
+            if news and not over:
+                yield _event("progress", told, seen.text)
+            if told < seen.last_part:
+                for sequence, part in await run_in_threadpool(_new_parts, service, job_id, client, told):
+                    told = sequence
+                    yield _event("part", told, part_view(job_id, part).model_dump_json())
+            if over:
+                yield _event("end", told, seen.text)
+                return
+            last = seen.text
             quiet = 0 if news else quiet + 1
             if quiet == _QUIET_LOOKS:
                 quiet = 0
                 yield ": still here\n\n"
-            await heard(rung)
-            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _new_parts(service: JobService, job_id: str, client: str | None, told: int) -> list[tuple[int, Part]]:
@@ -84,5 +82,5 @@ def _new_parts(service: JobService, job_id: str, client: str | None, told: int) 
     return service.parts_after(job_id, client, told)
 
 
-def _event(kind: str, told: int, data: BaseModel) -> str:
-    return f"event: {kind}\nid: {told}\ndata: {data.model_dump_json()}\n\n"
+def _event(kind: str, told: int, data: str) -> str:
+    return f"event: {kind}\nid: {told}\ndata: {data}\n\n"

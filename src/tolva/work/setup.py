@@ -27,6 +27,7 @@ class TaskSetup:
         threads_alone: how many it may use for a task that is all there is of a query.
         spill: the folder in which each child has one of its own to spill to.
         kernels: where each kernel of a plan's stages is, as ``module:function``.
+        nice: by how much other processes go before this one, such as the one that answers requests.
         disk_bytes: how much a child may spill, and the largest file it may write; None: half of what is free, and all.
         remote: whether the storage is behind the network. Else a child that runs users' SQL does without any.
     """
@@ -38,6 +39,7 @@ class TaskSetup:
     spill: Path
     kernels: Mapping[str, str]
     remote: bool = True
+    nice: int = 0
     disk_bytes: int | None = None
 
     def __call__(self) -> Call:
@@ -46,6 +48,7 @@ class TaskSetup:
         from tolva.work.limits import Limits  # noqa: PLC0415 - likewise only of use in a child
         from tolva.work.task import Tasks  # noqa: PLC0415 - likewise
 
+        os.nice(self.nice)
         # DuckDB makes its own folder in it, but none above that.
         self.spill.mkdir(parents=True, exist_ok=True)
         free_bytes = shutil.disk_usage(self.spill).free

@@ -1,0 +1,99 @@
+"""Followed jobs: one look at each whenever it went on, for all who follow it, however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from tolva.errors import TolvaError
+from tolva.gateway.views import JobDetailView, detail_view
+from tolva.gateway.waiting import bell, heard
+from tolva.jobs.service import JobService
+from tolva.states import JobStatus
+
+_PAUSE_SECONDS = 0.25
+"""The least time between two looks at a job, however fast it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at a job showed: the job, the same as JSON, and the number of its last part that can be fetched."""
+
+    job: JobDetailView
+    text: str
+    last_part: int
+
+
+class Followed:
+    """A job that somebody follows. ``seen`` is what the last look showed; None when it can't be seen any more."""
+
+    def __init__(self, service: JobService, job_id: str) -> None:
+        self._service = service
+        self._job_id = job_id
+        self._news = asyncio.Condition()
+        self._looks = 0
+        self.seen: Seen | None = None
+        self.followers = 0
+
+    async def news(self, looks: int) -> int:
+        """Wait until there were more than ``looks`` looks; return how many."""
+        async with self._news:
+            await self._news.wait_for(lambda: self._looks > looks)
+            return self._looks
+
+    async def watch(self) -> None:
+        """Look again and again, until the job is over."""
+        last_part = 0
+        async with bell(self._service, self._job_id) as rung:
+            while True:
+                try:
+                    self.seen = await run_in_threadpool(self._look, last_part)
+                except TolvaError:
+                    self.seen = None
+                async with self._news:
+                    self._looks += 1
+                    self._news.notify_all()
+                if self.seen is None or self.seen.job.status.final:
+                    return
+                last_part = self.seen.last_part
+                await heard(rung)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _look(self, last_part: int) -> Seen:
+        # Parts are asked for after the job: of one that is over all are there then.
+        snapshot = self._service.snapshot(self._job_id, None)
+        gone = snapshot.job.status is JobStatus.CANCELLED or snapshot.job.files_deleted_at is not None
+        parts = [] if gone else self._service.parts_after(self._job_id, None, last_part)
+        view = detail_view(snapshot)
+        return Seen(view, view.model_dump_json(), parts[-1][0] if parts else last_part)
+
+
+class Following:
+    """All jobs that are followed in this process."""
+
+    def __init__(self, service: JobService) -> None:
+        self._service = service
+        self._jobs: dict[str, tuple[Followed, asyncio.Task[None]]] = {}
+
+    @asynccontextmanager
+    async def follow(self, job_id: str) -> AsyncIterator[Followed]:
+        """Have the job followed inside the block, by whoever follows it already or from now on."""
+        followed, watching = self._jobs.get(job_id, (None, None))
+        # One that is over could be retried while its last followers still hear of its end.
+        if followed is None or watching is None or watching.done():
+            followed = Followed(self._service, job_id)
+            watching = asyncio.create_task(followed.watch())
+            self._jobs[job_id] = followed, watching
+        followed.followers += 1
+        try:
+            yield followed
+        finally:
+            followed.followers -= 1
+            if not followed.followers:
+                watching.cancel()
+                if self._jobs[job_id][0] is followed:
+                    del self._jobs[job_id]
