@@ -30,9 +30,7 @@ def composed(storage: S3Storage) -> tuple[Part, ...]:
     """Compose one part of two runs."""
     lines = LINE.encode()
     found = [
-        RunWriter([RECORDS], CAP_BYTES, PlainSink).store(
-            storage, f"run/{number}", [(RECORDS, (lines for _ in range(LINES)))]
-        )
+        RunWriter(CAP_BYTES, PlainSink).store(storage, f"run/{number}", [(RECORDS, (lines for _ in range(LINES)))])
         for number in range(RUNS)
     ]
     stage = Stage("compose", Role.FINISH, settings=ComposeSettings("Z", errors=False, gzip=False).to_json())

@@ -17,7 +17,7 @@ _EXPORT = "export"
 """The kind of jobs whose input is keys: a few bytes each, and slow, so that megabytes would say nothing."""
 
 
-_EXPORTING = {"fetch": "fetching", "compose": "composing"}
+_EXPORTING = {"fetch": "fetching", "check": "composing", "compose": "composing"}
 """What an export does in stages of these names; those before are of the query that chooses keys."""
 
 

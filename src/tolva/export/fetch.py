@@ -42,7 +42,7 @@ def run(errand: Errand) -> Done:
         records = _records(_fetch_all(fetcher, keys, settings, pool), errors)
         # Errors come second: by then all of them are known.
         outputs: list[tuple[str, Iterable[bytes]]] = [(RECORDS, records), (ERRORS, errors)]
-        writer = RunWriter([RECORDS], errand.plan.max_part_bytes, GzipSink if settings.gzip else PlainSink)
+        writer = RunWriter(errand.plan.max_part_bytes, GzipSink if settings.gzip else PlainSink)
         partial = writer.store(errand.storage, f"{errand.prefix}/partial", outputs)
     claim = errand.claim
     size = claim.chunk.length if claim.chunk else 0

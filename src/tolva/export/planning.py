@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tolva.errors import DocumentError
-from tolva.export.settings import CHOSEN, ERRORS, RECORDS, ComposeSettings, FetchSettings
+from tolva.export.settings import CHOSEN, ERRORS, RECORDS, CheckSettings, ComposeSettings, FetchSettings
 from tolva.formats import InputTable
 from tolva.model import NewFile
 from tolva.plan import LINE_COLUMN, PARTITION_COLUMN, Column, Format, Input, Output, Plan, Reads, Result, Role, Stage
@@ -40,7 +40,7 @@ def plan_export(
     """Return the plan.
 
     The keys are in a column of the table ``KEYS``, are the answer of a query (its plan), or are in the settings (None).
-    Parts of records are made while keys are still fetched; those of errors at the end, when their number is known.
+    Parts are made while keys are still fetched. How many keys failed is known, and checked, when all were.
     """
     column = keys if isinstance(keys, Column) else None
     chosen = _choosing(keys, fetch) if isinstance(keys, Plan) else Plan((), partitions=1)
@@ -56,9 +56,10 @@ def plan_export(
         settings=fetch.to_json(),
     )
     records = _composing(name, RECORDS, ComposeSettings(name, errors=False, gzip=fetch.gzip))
-    errors = _composing(name, ERRORS, ComposeSettings(name, errors=True, gzip=fetch.gzip, max_failed=max_failed_keys))
+    errors = _composing(name, ERRORS, ComposeSettings(name, errors=True, gzip=fetch.gzip))
+    checks = () if max_failed_keys is None else (_checking(CheckSettings(max_failed_keys)),)
     return Plan(
-        stages=(*chosen.stages, fetching, errors, records),
+        stages=(*chosen.stages, fetching, *checks, errors, records),
         partitions=chosen.partitions,
         queries=tuple(stage.result.query for stage in (records, errors) if stage.result),
         tables=chosen.tables if column is None else {KEYS: (column,)},
@@ -105,9 +106,19 @@ def _composing(name: str, output: str, settings: ComposeSettings) -> Stage:
     return Stage(
         name=f"compose {output}",
         role=Role.FINISH,
-        inputs=(Input(output, output, Reads.ALL if settings.errors else Reads.RUNS),),
+        inputs=(Input(output, output, Reads.RUNS),),
         result=Result(series, Format.NDJSON, _LINES, lines=True),
         kernel="export.compose",
+        settings=settings.to_json(),
+    )
+
+
+def _checking(settings: CheckSettings) -> Stage:
+    return Stage(
+        name="check",
+        role=Role.FINISH,
+        inputs=(Input(ERRORS, ERRORS, Reads.ALL),),
+        kernel="export.check",
         settings=settings.to_json(),
     )
 

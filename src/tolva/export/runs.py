@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tolva.model import Partial, Segment
 from tolva.rollup.sinks import Sink
@@ -16,13 +16,11 @@ class RunWriter:
     """Writes the lines of outputs, one output after the other, into one object, as they come.
 
     Args:
-        rolled: the outputs whose runs may be taken for parts before the stage is over.
         max_bytes: no run is longer, unless a single line is.
         new_sink: makes the bytes of one run: plain or gzip.
     """
 
-    def __init__(self, rolled: Collection[str], max_bytes: int, new_sink: Callable[[], Sink]) -> None:
-        self._rolled = rolled
+    def __init__(self, max_bytes: int, new_sink: Callable[[], Sink]) -> None:
         self._max_bytes = max_bytes
         self._new_sink = new_sink
         self._bytes = 0
@@ -60,7 +58,7 @@ class RunWriter:
     def _end(self, sink: Sink, output: str, number: int, offset: int, records: int) -> Iterator[bytes]:
         sink.end()
         yield self._taken(sink)
-        self._segments.append(Segment(output, number, offset, self._bytes - offset, records, output in self._rolled))
+        self._segments.append(Segment(output, number, offset, self._bytes - offset, records, run=True))
 
     def _taken(self, sink: Sink) -> bytes:
         data = bytes(sink.buffer)

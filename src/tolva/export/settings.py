@@ -51,12 +51,22 @@ class FetchSettings:
 
 @dataclass(frozen=True, slots=True)
 class ComposeSettings:
-    """Which parts are made: their names begin with ``prefix``. With more than ``max_failed`` records the job fails."""
+    """Which parts are made: their names begin with ``prefix``."""
 
     prefix: str
     errors: bool
     gzip: bool
-    max_failed: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSettings:
+    """With more than ``max_failed`` failed keys the job fails."""
+
+    max_failed: int
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""

@@ -9,6 +9,7 @@ KERNELS = {
     IN_PLACE_KERNEL: "tolva.work.in_place:run",
     "export.fetch": "tolva.export.fetch:run",
     "export.compose": "tolva.export.compose:run",
+    "export.check": "tolva.export.compose:check",
     "ingest.load": "tolva.ingest.chunks:load",
     "ingest.old_keys": "tolva.ingest.chunks:old_keys",
     "ingest.settle": "tolva.ingest.settling:settle",
