@@ -81,13 +81,20 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What there is in the catalog: jobs by status, tasks of unfinished jobs by role and state, attempts by outcome."""
+    """What there is in the catalog: jobs by status, tasks of unfinished jobs by role and state, attempts by outcome.
+
+    ``job_seconds`` are from the submission of jobs that are over to their end, by status; ``attempt_seconds`` are by
+    outcome.
+    """
 
     jobs: dict[str, int]
+    job_seconds: dict[str, float]
     tasks: dict[tuple[str, str], int]
     attempts: dict[str, int]
+    attempt_seconds: dict[str, float]
     bytes_read: int
     records_read: int
+    rejects: int
 
 
 class Catalog(Protocol):
@@ -366,8 +373,11 @@ class Catalog(Protocol):
         """Note that the job's stored files are gone for good."""
         ...
 
-    def counts(self) -> Counts:
-        """Count jobs, tasks, attempts and what was read."""
+    def counts(self, rejects: Collection[tuple[str, str]] = ()) -> Counts:
+        """Count jobs, tasks, attempts, what was read, and what could not be used.
+
+        That is the records in the parts of ``rejects``: kinds of jobs, each with the name of a result, or of a stage.
+        """
         ...
 
     def add_key(self, key: Key) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def test_process(api: Api, tmp_path: Path) -> None:
     into = next(line.split()[1] for line in clients.document().splitlines() if line.startswith("into:"))
     assert into in [table["name"] for table in api.get("/api/v1/tables").json()["tables"]]
     assert api.get(f"/api/v1/tables/{into}").json()["records"] > 0
+    rejects = api.get(f"/api/v1/jobs/{said['jobId']}/results").json()["rejects"]
+    assert 0 < rejects <= float(re.findall(r"^tolva_rejects_total (\S+)$", api.get("/metrics").text, re.MULTILINE)[0])
     assert api.delete(f"/api/v1/tables/{into}").status_code == 204
     assert api.get(f"/api/v1/tables/{into}").status_code == 404
 
@@ -77,6 +80,10 @@ def test_metrics(api: Api) -> None:
     assert 'tolva_jobs{status="completed"}' in text
     assert 'tolva_attempts_total{outcome="done"}' in text
     assert "tolva_read_bytes_total" in text
+    assert 'tolva_queue_depth{role="scan"}' in text
+    assert 'tolva_job_seconds_count{status="completed"}' in text
+    assert 'tolva_attempt_seconds_sum{outcome="done"}' in text
+    assert "tolva_lease_losses_total" in text
 
 
 def test_health(api: Api) -> None:

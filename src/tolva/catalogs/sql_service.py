@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 from tolva.catalog import Counts, Kept
@@ -73,10 +74,10 @@ class SqlService(ABC):
         with self._write("mark_files_deleted") as tx:
             jobs.mark_files_deleted(tx, job_id)
 
-    def counts(self) -> Counts:
-        """Count jobs, tasks, attempts and what was read."""
+    def counts(self, rejects: Collection[tuple[str, str]] = ()) -> Counts:
+        """Count jobs, tasks, attempts, what was read and what could not be used."""
         with self._read() as tx:
-            return counting.counts(tx)
+            return counting.counts(tx, rejects)
 
     def add_key(self, key: Key) -> None:
         """Record a new key."""

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from tolva.catalog import Counts
 from tolva.gateway.services import Service
+from tolva.plan import Role
+from tolva.states import TaskState
 
 router = APIRouter(tags=["operations"])
 
@@ -38,11 +40,31 @@ class _Collected(Collector):
         )
         for (role, state), count in counts.tasks.items():
             tasks.add_metric([role, state], count)
+        depth = GaugeMetricFamily("tolva_queue_depth", "Tasks that are ready and wait for a worker.", labels=["role"])
+        for role in Role:
+            depth.add_metric([role], counts.tasks.get((role, TaskState.READY), 0))
         attempts = CounterMetricFamily("tolva_attempts", "Attempts by how they ended.", labels=["outcome"])
         for outcome, count in counts.attempts.items():
             attempts.add_metric([outcome], count)
         yield jobs
+        yield _seconds(
+            "tolva_job_seconds", "From submission to end, by status.", "status", counts.job_seconds, counts.jobs
+        )
         yield tasks
+        yield depth
         yield attempts
+        yield _seconds(
+            "tolva_attempt_seconds", "How long attempts took.", "outcome", counts.attempt_seconds, counts.attempts
+        )
+        lost = counts.attempts.get("lost", 0)
+        yield CounterMetricFamily("tolva_lease_losses", "Attempts whose leases ended unrenewed.", value=lost)
+        yield CounterMetricFamily("tolva_rejects", "Records and keys that could not be used.", value=counts.rejects)
         yield CounterMetricFamily("tolva_read_bytes", "Input bytes read by committed tasks.", value=counts.bytes_read)
         yield CounterMetricFamily("tolva_read_records", "Input records read by them.", value=counts.records_read)
+
+
+def _seconds(name: str, what: str, label: str, sums: dict[str, float], counts: dict[str, int]) -> SummaryMetricFamily:
+    found = SummaryMetricFamily(name, what, labels=[label])
+    for value, total in sums.items():
+        found.add_metric([value], count_value=counts[value], sum_value=total)
+    return found

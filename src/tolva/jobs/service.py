@@ -36,6 +36,9 @@ from tolva.work.children import Children
 _MAX_NAME_BYTES = 255
 _ALL = 2**31 - 1
 
+_REJECTS = (("ingest", "rejects"), ("export", "compose errors"))
+"""The kinds of jobs that go on without what they can't use, and the result, or the stage, that writes it down."""
+
 _KEPT_RECEIVERS = 16
 """Between two requests of an upload; each holds a chunk's bytes at most."""
 
@@ -343,7 +346,7 @@ class JobService:
 
     def counts(self) -> Counts:
         """Count what there is, for operators."""
-        return self._catalog.counts()
+        return self._catalog.counts(_REJECTS)
 
     # -- results ----------------------------------------------------------------------------------------------------
 
