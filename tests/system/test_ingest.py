@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,9 @@ def test_a_dirty_file_is_sorted_out_as_the_checker_does(tolva: Tolva, tmp_path: 
     assert_reported(tmp_path / "results", rows)
     assert_csv_says_the_same(tmp_path / "results")
     assert sorted(stored(tolva)) == as_texts(rows)
+    with closing(sqlite3.connect(tmp_path / "state/catalog.db")) as catalog:
+        (chunks,) = catalog.execute("SELECT count(*) FROM chunk").fetchone()
+    assert chunks % workers == 0
 
 
 def test_a_clean_file_ends_with_exit_code_0_and_again_is_refused(tolva: Tolva, tmp_path: Path) -> None:

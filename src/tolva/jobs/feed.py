@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from math import ceil
 from threading import Event
 
 from tolva.catalog import Catalog
@@ -26,20 +27,22 @@ def feed(
     job_id: str,
     *,
     chunk_bytes: int,
+    workers: int = 1,
     stop: Event,
     wanted: Callable[[File], bool] = lambda _: True,
     end: bool = True,
 ) -> None:
     """Cut every wanted file from where it was cut last; then say END, if this is the ``end`` of the job's input.
 
-    Chunks go to the catalog in batches, a small one first so that workers have something to do at once. Once ``stop``
-    is set it leaves off between two batches; a later call goes on there.
+    Chunks have at most about ``chunk_bytes``, and are as many as keep so many ``workers`` equally busy. They go to the
+    catalog in batches, a small one first so that workers have something to do at once. Once ``stop`` is set it leaves
+    off between two batches; a later call goes on there.
     """
     size = _FIRST_BATCH
     for file in catalog.files(job_id):
         if file.ended or not wanted(file):
             continue
-        for batch, ended in _batches(_chunks(file, storage, chunk_bytes), size):
+        for batch, ended in _batches(_chunks(file, storage, _even(file, chunk_bytes, workers)), size):
             if stop.is_set():
                 return
             dispatcher.publish(catalog.add_chunks(file.id, batch, ended=ended))
@@ -61,6 +64,12 @@ def _chunks(file: File, storage: Storage, chunk_bytes: int) -> Iterator[Chunk]:
         key = f"jobs/{file.job_id}/input/{file.id}/{piece.chunk.offset}"
         storage.put(key, [piece.data])
         yield replace(piece.chunk, key=key)
+
+
+def _even(file: File, chunk_bytes: int, workers: int) -> int:
+    """Return the size of chunks of which each worker gets as many as the others, if there is more than one."""
+    count = ceil(file.bytes / chunk_bytes)
+    return chunk_bytes if count <= 1 else ceil(file.bytes / (ceil(count / workers) * workers))
 
 
 def _batches(chunks: Iterable[Chunk], size: int) -> Iterator[tuple[list[Chunk], bool]]:

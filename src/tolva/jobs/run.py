@@ -134,7 +134,7 @@ class Run:
             roles=() if settings.fleet else tuple(Role),
         )
         crew = Crew(backends, self._children, crew_settings, lambda _: self._changed.set(), job.id)
-        feeder = _Feeder(backends, job.id, settings.chunk_bytes, self._changed.set)
+        feeder = _Feeder(backends, job.id, settings, self._changed.set)
         feeder.start()
         crew.start()
         try:
@@ -228,11 +228,11 @@ def _finished(catalog: Catalog, job: Job, manifest: dict[str, Any]) -> Finished:
 class _Feeder(threading.Thread):
     """Feeds the job beside the work; ``error`` is set if that can't go on."""
 
-    def __init__(self, backends: Backends, job_id: str, chunk_bytes: int, on_change: Callable[[], None]) -> None:
+    def __init__(self, backends: Backends, job_id: str, settings: RunSettings, on_change: Callable[[], None]) -> None:
         super().__init__(name="feeder", daemon=True)
         self._backends = backends
         self._job_id = job_id
-        self._chunk_bytes = chunk_bytes
+        self._settings = settings
         self._on_change = on_change
         self._stop_asked = threading.Event()
         self.error: TolvaError | None = None
@@ -240,7 +240,15 @@ class _Feeder(threading.Thread):
     def run(self) -> None:
         catalog, storage, dispatcher = self._backends.catalog, self._backends.storage, self._backends.dispatcher
         try:
-            feed(catalog, storage, dispatcher, self._job_id, chunk_bytes=self._chunk_bytes, stop=self._stop_asked)
+            feed(
+                catalog,
+                storage,
+                dispatcher,
+                self._job_id,
+                chunk_bytes=self._settings.chunk_bytes,
+                workers=self._settings.workers,
+                stop=self._stop_asked,
+            )
         except TolvaError as error:
             self.error = error
         except Exception as error:  # noqa: BLE001 - a job that is no longer fed must end, whatever the reason
