@@ -67,6 +67,8 @@ def sealed(
     if spill_bytes is not None:
         settings["max_temp_directory_size"] = f"{spill_bytes}B"
     connection = duckdb.connect(":memory:", config=settings)
+    # It would go to the terminal of whoever started the worker. Connections made from this one have it so, too.
+    connection.execute("SET enable_progress_bar = false")
     if views:
         listed = ", ".join(literal(path) for view in views for path in view.paths)
         connection.execute(f"SET GLOBAL allowed_paths=[{listed}]")
