@@ -56,14 +56,14 @@ def _run(settings: Settings, document: Path, data: Path) -> tuple[Plan, dict[str
     import tempfile  # noqa: PLC0415 - only --analyze needs any of these
 
     from tolva.cli.house import runner  # noqa: PLC0415 - likewise
-    from tolva.config import embedded  # noqa: PLC0415 - likewise
+    from tolva.config import connect  # noqa: PLC0415 - likewise
     from tolva.plan import Plan  # noqa: PLC0415 - likewise
 
     with tempfile.TemporaryDirectory(prefix="tolva-") as output, runner(settings) as job_run:
         from tolva.jobs.documents import load  # noqa: PLC0415 - while the children get ready
 
         finished = job_run.execute(load(document), data, Path(output), resume=False, report=lambda _: None)
-    catalog = embedded(settings).catalog
+    catalog = connect(settings).catalog
     try:
         measured = {found.name: found for found in catalog.measures(finished.job.id)}
     finally:

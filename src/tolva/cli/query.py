@@ -90,11 +90,11 @@ def sql(
 
 
 def _with_stored(settings: Settings, brief: QueryBrief) -> QueryBrief:
-    from tolva.config import embedded  # noqa: PLC0415 - only for stored tables
+    from tolva.config import connect  # noqa: PLC0415 - only for stored tables
     from tolva.jobs.run import CLIENT  # noqa: PLC0415 - likewise
     from tolva.jobs.stored import kept_tables  # noqa: PLC0415 - likewise
 
-    backends = embedded(settings)
+    backends = connect(settings)
     try:
         return brief.given(kept_tables(backends.catalog, CLIENT, brief.stored_names))
     finally:
