@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean chaos simulation cluster-demo cluster-bench load
+.PHONY: demo test check bench fuzz help clean chaos cluster-tests simulation cluster-demo cluster-bench load
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -30,6 +30,9 @@ load: $(VENV)/ready-dev  ## a crowd at a server: /healthz, memory, one small job
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos
+
+cluster-tests: $(VENV)/ready-dev  ## the long tests of a fleet: TPC-H whole, 20 rolling restarts
+	@TOLVA_TPCH=all TOLVA_RESTARTS=20 $(BIN)/pytest --quiet -s tests/cluster
 
 simulation: $(VENV)/ready-dev  ## N seeds of the task protocol: messages doubled, lost, reordered; workers die (10,000)
 	@TOLVA_DELIVERIES=$(or $(N),10000) $(BIN)/pytest --quiet -s tests/conformance/test_protocol_simulation.py

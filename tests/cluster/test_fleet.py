@@ -1,17 +1,24 @@
-"""A fleet gives the answers that one process gives, whoever starts first, stops or pauses."""
+"""A fleet gives the answers that one process gives, whoever starts first, stops or pauses.
+
+``TOLVA_RESTARTS`` is how often all workers are restarted, one after the other, while they work.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 from fleet import Fleet, results, wait_for
 
+from servers.process import Process
 from tolva.plan import Role
 from tolva.states import JobStatus, TaskState
 
 CHUNK = ("--chunk", "512KB")
+WORKERS = 2
+RESTARTS = int(os.environ.get("TOLVA_RESTARTS", "2"))
 
 
 def test_one_worker_gives_the_same_answers(fleet: Fleet, coffee: Path, answers: dict[str, bytes]) -> None:
@@ -42,32 +49,51 @@ def test_workers_of_split_roles_started_before_and_after_the_job_give_the_same_a
     assert len(workers) >= 3
 
 
-def test_a_rolling_restart_spends_no_attempt_and_repeats_nothing(
+def test_rolling_restarts_spend_no_attempt_and_repeat_nothing(
     fleet: Fleet, coffee: Path, answers: dict[str, bytes]
 ) -> None:
-    for _ in range(2):
+    """Each of the workers is replaced by another, again and again, while job follows job."""
+    for _ in range(WORKERS):
         fleet.worker("--concurrency", "1")
-    fleet.wait_for_workers(2)
-    job = fleet.start("run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", "out", "-q", *CHUNK)
-    for turn in range(6):
-        wait_for(lambda: fleet.catalog.jobs() and fleet.catalog.jobs()[0].status is not JobStatus.PENDING, "work")
-        old = fleet.workers[turn]
-        wait_for(lambda old=old: "takes" in old.log.read_text(), "the worker to begin")
-        fleet.worker("--concurrency", "1")
-        old.signal(signal.SIGTERM)
-        assert old.wait(60) == 0, old.log.read_text()
-        if job.poll() is not None:
-            break
+    fleet.wait_for_workers(WORKERS)
+    restarts = jobs = 0
+    while restarts < RESTARTS:
+        jobs += 1
+        words = [
+            "run",
+            coffee.parent / "four_questions.yaml",
+            "--data",
+            coffee,
+            "--output",
+            f"out-{jobs}",
+            "-q",
+            *CHUNK,
+        ]
+        job = fleet.start(*words)
+        wait_for(lambda jobs=jobs: sum(j.status is not JobStatus.PENDING for j in fleet.catalog.jobs()) == jobs, "work")
+        while job.poll() is None and restarts < RESTARTS:
+            for old in [worker for worker in fleet.workers if worker.running]:
+                replace(fleet, old)
+            restarts += 1
 
-    _, err = job.communicate(timeout=100)
+        _, err = job.communicate(timeout=200)
+        assert job.returncode == 0, err
+        assert results(fleet.folder / f"out-{jobs}") == answers
 
-    assert job.returncode == 0, err
-    assert results(fleet.folder / "out") == answers
-    (done,) = fleet.catalog.jobs()
     assert fleet.failures() == []
-    assert {task.failures for task in fleet.catalog.tasks(done.id)} == {0}
-    committed = [each.task_id for each in fleet.catalog.attempts(done.id) if each.outcome == "done"]
-    assert len(committed) == len(set(committed))
+    for done in fleet.catalog.jobs():
+        assert {task.failures for task in fleet.catalog.tasks(done.id)} == {0}
+        committed = [each.task_id for each in fleet.catalog.attempts(done.id) if each.outcome == "done"]
+        assert len(committed) == len(set(committed))
+    print(f"all {WORKERS} workers restarted {restarts} times in {jobs} jobs")
+
+
+def replace(fleet: Fleet, old: Process) -> None:
+    """Start another worker, and stop this one."""
+    wait_for(lambda: "takes" in old.log.read_text(), "the worker to begin")
+    fleet.worker("--concurrency", "1")
+    old.signal(signal.SIGTERM)
+    assert old.wait(60) == 0, old.log.read_text()
 
 
 def running(fleet: Fleet, job_id: str, stage: str) -> bool:
