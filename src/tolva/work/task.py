@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
@@ -56,30 +56,29 @@ class Tasks:
 
         Raises Spent when another process has to do it.
         """
-        self._seal({_plan(pickled).stage(claim.stage).kernel for pickled, claims in request for claim in claims})
+        tasks = [(plan, claim) for pickled, claims in request for plan in [_plan(pickled)] for claim in claims]
+        # Those that may need the network come first: after users' SQL the process has none.
+        tasks.sort(key=_runs_users_sql)
+        if self._sealed and not all(map(_runs_users_sql, tasks)):
+            raise Spent
         outcomes: list[Done | Failed] = []
         healthy = True
-        for pickled, claims in request:
-            plan = _plan(pickled)
-            for claim in claims:
-                try:
-                    outcomes.append(self._run(plan, claim))
-                except TolvaError as error:
-                    outcomes.append(Failed(claim.task_id, claim.attempt, error.to_dict(), error.retryable))
-                    healthy = healthy and not isinstance(error, (EngineError, OutOfMemoryError))
-                except MemoryError:
-                    short = OutOfMemoryError("The task ran out of memory. Give --memory more, or make --chunk smaller.")
-                    outcomes.append(Failed(claim.task_id, claim.attempt, short.to_dict(), short.retryable))
-                    healthy = False
+        for plan, claim in tasks:
+            if _runs_users_sql((plan, claim)):
+                self._seal()
+            try:
+                outcomes.append(self._run(plan, claim))
+            except TolvaError as error:
+                outcomes.append(Failed(claim.task_id, claim.attempt, error.to_dict(), error.retryable))
+                healthy = healthy and not isinstance(error, (EngineError, OutOfMemoryError))
+            except MemoryError:
+                short = OutOfMemoryError("The task ran out of memory. Give --memory more, or make --chunk smaller.")
+                outcomes.append(Failed(claim.task_id, claim.attempt, short.to_dict(), short.retryable))
+                healthy = False
         return outcomes, healthy
 
-    def _seal(self, kernels: Collection[str]) -> None:
-        if self._remote:
-            return
-        if not _USERS_SQL.issuperset(kernels):
-            if self._sealed:
-                raise Spent
-        elif not self._sealed:
+    def _seal(self) -> None:
+        if not self._sealed and not self._remote:
             refuse_calls(network=False)
             self._sealed = True
 
@@ -96,6 +95,11 @@ class Tasks:
             module, _, function = self._kernels[name].partition(":")
             self._loaded[name] = getattr(import_module(module), function)
         return self._loaded[name]
+
+
+def _runs_users_sql(task: tuple[Plan, Claim]) -> bool:
+    plan, claim = task
+    return plan.stage(claim.stage).kernel in _USERS_SQL
 
 
 @lru_cache(maxsize=16)
