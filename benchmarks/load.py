@@ -36,6 +36,9 @@ _SECONDS = 20.0
 _FILE = b"a,b\n" + b"12345,some text that is like many others\n" * 100_000
 _LOOK_SECONDS = 0.02
 _TASKS = 10_000
+_CHUNK_BYTES = 4096
+_LINE_BYTES = 32
+_LINES = _TASKS * _CHUNK_BYTES // _LINE_BYTES
 _SMALL_JOBS = 20
 
 
@@ -63,12 +66,11 @@ def queue(work: Path) -> str:
     """Return how long one client's small job takes beside another's 10,000 queued tasks."""
     data = work / "many"
     data.mkdir(exist_ok=True)
-    for number in range(_TASKS):
-        (data / f"{number}.csv").write_text(f"a\n{number}\n")
+    (data / "numbers.csv").write_text("a\n" + "".join(f"{number:0{_LINE_BYTES - 1}}\n" for number in range(_LINES)))
     state = work / "server-queue"
     keys = {name: _key(state, name, role) for name, role in (("many", "admin"), ("one", "client"))}
     with (
-        served(state, "--data", str(data), "--require-keys") as (url, _),
+        served(state, "--data", str(data), "--require-keys", "--chunk", str(_CHUNK_BYTES)) as (url, _),
         httpx2.Client(base_url=url, headers=keys["many"], timeout=120) as many,
         httpx2.Client(base_url=url, headers=keys["one"] | {"Prefer": "wait=60"}, timeout=120) as one,
     ):
@@ -77,7 +79,7 @@ def queue(work: Path) -> str:
             many,
             {
                 "kind": "query",
-                "tables": {"t": {"files": "*.csv", "columns": {"a": "INTEGER"}}},
+                "tables": {"t": {"files": "numbers.csv", "columns": {"a": "INTEGER"}}},
                 "queries": {"q": "SELECT count(*) AS n, sum(a) AS s FROM t"},
             },
         )
@@ -93,7 +95,7 @@ def queue(work: Path) -> str:
         assert _ended(many, job)["status"] == "completed"
         assert many.get(f"/api/v1/jobs/{job}/results/q_0001.csv").text.split() == [
             "n,s",
-            f"{_TASKS},{sum(range(_TASKS))}",
+            f"{_LINES},{sum(range(_LINES))}",
         ]
     return table(
         ["small jobs of one client", "tasks of the other still waiting", "median, ms", "longest, ms"],

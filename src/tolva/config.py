@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tolva.backends import Backends
+    from tolva.catalog import Limits
     from tolva.dispatchers.celery import CeleryDispatcher
     from tolva.storage import Storage
 
@@ -23,6 +24,17 @@ class Places:
     broker: str
     bucket: str
     name: str = "tolva"
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What clients of a server may have; see ``catalog.Limits``."""
+
+    file_bytes: int = 2**40
+    job_bytes: int = 2**40
+    client_bytes: int = 2**40
+    job_files: int = 10_000
+    client_jobs: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,7 @@ class Settings:
     cluster: Places | None = None
     patience_seconds: float = 30.0
     max_attempts: int = 3
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 def default_state() -> Path:
@@ -67,22 +80,35 @@ def embedded(settings: Settings) -> Backends:
     from tolva.dispatchers.local import LocalDispatcher  # noqa: PLC0415 - only the chosen adapters are loaded
 
     return Backends(
-        catalog=SqliteCatalog(settings.state / "catalog.db"),
+        catalog=SqliteCatalog(settings.state / "catalog.db", limits=_limits(settings)),
         storage=open_storage(settings)(),
         dispatcher=LocalDispatcher(),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    from tolva.catalog import Limits  # noqa: PLC0415 - a small question needs no adapters
+
+    quotas = settings.quotas
+    return Limits(
+        max_attempts=settings.max_attempts,
+        live_jobs_per_client=quotas.client_jobs,
+        files_per_job=quotas.job_files,
+        upload_bytes_per_file=quotas.file_bytes,
+        upload_bytes_per_job=quotas.job_bytes,
+        upload_bytes_per_client=quotas.client_bytes,
     )
 
 
 def cluster(settings: Settings, places: Places) -> Backends:
     """Everything on servers that a fleet of machines shares: PostgreSQL, S3, Celery on RabbitMQ or SQS."""
     from tolva.backends import Backends  # noqa: PLC0415 - a small question needs no adapters
-    from tolva.catalog import Limits  # noqa: PLC0415 - likewise
     from tolva.catalogs.postgresql import PostgresqlCatalog  # noqa: PLC0415 - only the chosen adapters are loaded
 
     return Backends(
         catalog=PostgresqlCatalog(
             places.database,
-            limits=Limits(max_attempts=settings.max_attempts),
+            limits=_limits(settings),
             patience_seconds=settings.patience_seconds,
         ),
         storage=open_storage(settings)(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tolva.jobs.documents import JobDocument
 
 _GRACE_SECONDS = 10.0
+_LIMITS = "Limits"
 
 
 def serve(
@@ -38,6 +40,48 @@ def serve(
     memory: options.Memory = options.MEMORY,
     task_seconds: options.TaskSeconds = 600.0,
     lease_seconds: options.LeaseSeconds = options.LEASE_SECONDS,
+    max_file_bytes: Annotated[
+        str,
+        typer.Option(
+            envvar="TOLVA_MAX_FILE_BYTES",
+            help="Largest file a client may send.",
+            rich_help_panel=_LIMITS,
+            metavar="SIZE",
+        ),
+    ] = "1024GB",
+    max_job_bytes: Annotated[
+        str,
+        typer.Option(
+            envvar="TOLVA_MAX_JOB_BYTES", help="All files of a job together.", rich_help_panel=_LIMITS, metavar="SIZE"
+        ),
+    ] = "1024GB",
+    max_client_bytes: Annotated[
+        str,
+        typer.Option(
+            envvar="TOLVA_MAX_CLIENT_BYTES",
+            help="All files of a client's unfinished jobs.",
+            rich_help_panel=_LIMITS,
+            metavar="SIZE",
+        ),
+    ] = "1024GB",
+    max_job_files: Annotated[
+        int, typer.Option(envvar="TOLVA_MAX_JOB_FILES", help="Files of a job.", rich_help_panel=_LIMITS, min=1)
+    ] = 10_000,
+    max_client_jobs: Annotated[
+        int,
+        typer.Option(
+            envvar="TOLVA_MAX_CLIENT_JOBS", help="Unfinished jobs of a client.", rich_help_panel=_LIMITS, min=1
+        ),
+    ] = 1000,
+    max_connections: Annotated[
+        int, typer.Option(envvar="TOLVA_MAX_CONNECTIONS", help="Connections at once.", rich_help_panel=_LIMITS, min=1)
+    ] = 1000,
+    max_client_connections: Annotated[
+        int,
+        typer.Option(
+            envvar="TOLVA_MAX_CLIENT_CONNECTIONS", help="Those from one address.", rich_help_panel=_LIMITS, min=1
+        ),
+    ] = 500,
 ) -> None:
     """Serve jobs over HTTP, with workers of its own.
 
@@ -45,6 +89,7 @@ def serve(
     Example: tolva serve --port 8080 --state /var/lib/tolva
     """
     from tolva.cli.serving import service  # noqa: PLC0415 - keeps --help quick
+    from tolva.config import Quotas  # noqa: PLC0415 - likewise
     from tolva.gateway import logs, server  # noqa: PLC0415 - likewise
     from tolva.gateway.access import Doors  # noqa: PLC0415 - likewise
     from tolva.gateway.app import make_app  # noqa: PLC0415 - likewise
@@ -52,7 +97,15 @@ def serve(
     if data is not None and not data.is_dir():
         raise UsageError(f"The data folder {data} isn't there. Make it, or give another with --data.")
     logs.configure()
-    settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
+    quotas = Quotas(
+        file_bytes=options.size(max_file_bytes),
+        job_bytes=options.size(max_job_bytes),
+        client_bytes=options.size(max_client_bytes),
+        job_files=max_job_files,
+        client_jobs=max_client_jobs,
+    )
+    settings = replace(options.settings(state, workers, chunk, memory, task_seconds, lease_seconds), quotas=quotas)
+    address = server.Address(host, port, max_connections=max_connections, max_client_connections=max_client_connections)
     keys_needed = require_keys or not _is_loopback(host)
     with service(settings, data=data, grace_seconds=_GRACE_SECONDS) as (jobs, catalog):
         if keys_needed:
@@ -60,7 +113,7 @@ def serve(
         app = make_app(
             jobs, Doors(catalog, keys_needed=keys_needed), process_document=_to_send(process) if process else None
         )
-        server.run(app, server.Address(host, port), lambda url: typer.echo(f"tolva serves on {url}", err=True))
+        server.run(app, address, lambda url: typer.echo(f"tolva serves on {url}", err=True))
 
 
 def _to_send(path: Path) -> JobDocument:

@@ -7,7 +7,6 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_CONNECTIONS = 1000
 HEADER_SECONDS = 10.0
 
 
@@ -17,12 +16,16 @@ class BoundedProtocol(H11Protocol):
     uvicorn itself waits for ever for a head that dribbles in.
     """
 
+    max_connections = 1000
+    max_client_connections = 500
+    """From one address."""
+
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Take a connection, unless there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self.max_connections or self._of_client() > self.max_client_connections:
             transport.abort()
             return
         self._expect_head()
@@ -45,6 +48,11 @@ class BoundedProtocol(H11Protocol):
         self._head_came()
         super().connection_lost(exc)
 
+    def _of_client(self) -> int:
+        """Count the connections that come from where this one does."""
+        address = self.client and self.client[0]
+        return [(getattr(each, "client", None) or ("",))[0] for each in self.connections].count(address or "")
+
     @property
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
@@ -61,3 +69,14 @@ class BoundedProtocol(H11Protocol):
         self._head_timer = None
         if self._idle:
             self.transport.close()
+
+
+def bounded(max_connections: int, max_client_connections: int) -> type[BoundedProtocol]:
+    """Return the protocol with so many connections at most, and so many from one address."""
+
+    class Bounded(BoundedProtocol):
+        pass
+
+    Bounded.max_connections = max_connections
+    Bounded.max_client_connections = max_client_connections
+    return Bounded

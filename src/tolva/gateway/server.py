@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from tolva.gateway.connections import BoundedProtocol
+from tolva.gateway.connections import bounded
 from tolva.gateway.session.messages import MAX_MESSAGE_BYTES
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,10 +24,15 @@ _SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen; port 0 takes a free one. A stop ends what is still being answered after ``stop_seconds``."""
+    """Where to listen; port 0 takes a free one. A stop ends what is still being answered after ``stop_seconds``.
+
+    More connections than ``max_connections``, or ``max_client_connections`` from one address, are closed at once.
+    """
 
     host: str
     port: int
+    max_connections: int = 1000
+    max_client_connections: int = 500
     stop_seconds: int = 5
 
 
@@ -37,7 +42,7 @@ def run(app: FastAPI, address: Address, on_listening: Callable[[str], None]) -> 
         app,
         host=address.host,
         port=address.port,
-        http=BoundedProtocol,
+        http=bounded(address.max_connections, address.max_client_connections),
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         # The protocol has pings of its own.
