@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean chaos cluster-tests simulation cluster-demo cluster-bench load
+.PHONY: demo test check bench fuzz help clean kills chaos cluster-tests simulation cluster-demo cluster-bench load
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -11,7 +11,7 @@ demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
 
 test: $(VENV)/ready-dev  ## every test
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+	@$(BIN)/pytest --numprocesses $(or $(TESTERS),3) --dist loadscope --no-loadscope-reorder
 
 check: $(VENV)/ready-dev  ## lint, types, import rules
 	@$(BIN)/ruff check .
@@ -27,6 +27,13 @@ fuzz: $(VENV)/ready-dev  ## N generated queries against DuckDB (make fuzz N=2000
 
 load: $(VENV)/ready-dev  ## a crowd at a server: /healthz, memory, one small job beside 10,000 tasks
 	@$(BIN)/python -m benchmarks load queue
+
+kills: $(VENV)/ready-dev  ## kill tolva by the hundreds (docs/testing.md has the numbers; TOLVA_SEED=... repeats)
+	@TOLVA_KILLS=$${TOLVA_KILLS:-50} TOLVA_EXPORT_KILLS=$${TOLVA_EXPORT_KILLS:-50} \
+	  TOLVA_SERVER_KILLS=$${TOLVA_SERVER_KILLS:-200} TOLVA_INGEST_KILLS=$${TOLVA_INGEST_KILLS:-100} \
+	  TOLVA_ROLLUP_KILLS=$${TOLVA_ROLLUP_KILLS:-300} \
+	  $(BIN)/pytest --quiet -rP tests/system/test_kill_and_resume.py tests/export/test_export_kills.py \
+	  tests/gateway/test_kills.py tests/system/test_ingest_kills.py tests/rollup/test_rollup_kills.py
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos

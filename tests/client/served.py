@@ -60,7 +60,7 @@ class Server:
     def _gone(self) -> None:
         assert self.process is not None
         assert self.process.stderr is not None
-        self.process.wait(60)
+        self.process.wait(120)
         self.process.stderr.close()
 
 

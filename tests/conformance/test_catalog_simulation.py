@@ -35,7 +35,7 @@ from tolva.model import Claim, Done, Failed, Job
 from tolva.plan import Output, Plan, Stage
 from tolva.states import JOB_CHANGES, JobStatus, TaskState
 
-SEEDS = range(int(os.environ.get("TOLVA_SIMULATIONS", "20")))
+SEEDS = range(int(os.environ.get("TOLVA_SIMULATIONS", "10")))
 STEPS = 60
 LIMITS = Limits(max_attempts=3, retry_base_seconds=2.0, reduce_task_bytes=3)
 LEASE_SECONDS = 10.0

@@ -38,7 +38,7 @@ OPENERS: dict[str, Callable[[pytest.FixtureRequest], Dispatcher]] = {
 }
 """One line an adapter; every test here runs over each."""
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 """After which a test that waits has failed."""
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 from server_kit import HEADER, Api, Server, question, rows
 
-KILLS = int(os.environ.get("TOLVA_SERVER_KILLS", "4"))
+KILLS = int(os.environ.get("TOLVA_SERVER_KILLS", "3"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 LOADS = 3
 LIVE = ("pending", "wip")
@@ -57,7 +57,7 @@ class Load(threading.Thread):
         job = self._submit(question(columns={"a": "BIGINT", "b": "VARCHAR"}))
         count, total = 0, 0
         for n in range(self._chance.randint(1, 3)):
-            size = self._chance.choice([0, 10, 50_000])
+            size = self._chance.choice([0, 10, 20_000])
             content = HEADER + rows(n * 100_000, size)
             content = gzip.compress(content, mtime=0) if self._chance.random() < 0.3 else content
             self._insist(lambda api, n=n, content=content: api.put_file(job, f"t/{n}.csv", content), {200, 201})

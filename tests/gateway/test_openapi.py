@@ -56,4 +56,4 @@ def schema(server: Server) -> Any:
 def test_generated_requests_get_what_is_described(schema: Any, path: str, method: str, data: st.DataObject) -> None:
     case = data.draw(schema[path][method].as_strategy())
     case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "prefer"}
-    case.call_and_validate(checks=CHECKS, timeout=30)
+    case.call_and_validate(checks=CHECKS, timeout=120)

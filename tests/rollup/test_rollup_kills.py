@@ -21,7 +21,7 @@ SOURCE = Path(tolva.rollup.__file__).parent
 POINTS = sorted(
     {point for path in SOURCE.glob("*.py") for point in re.findall(r'crash\.point\("([^"]+)"', path.read_text())}
 )
-KILLS = int(os.environ.get("TOLVA_KILLS", "40"))
+KILLS = int(os.environ.get("TOLVA_ROLLUP_KILLS", "20"))
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 WRITERS = 2
 
@@ -105,7 +105,7 @@ def wait_for_streams(root: Path, count: int) -> None:
 
 
 def test_killed_at_random_moments_nothing_is_lost_or_doubled(forks: Forks, tmp_path: Path) -> None:
-    print(f"TOLVA_SEED={SEED} TOLVA_KILLS={KILLS}")
+    print(f"TOLVA_SEED={SEED} TOLVA_ROLLUP_KILLS={KILLS}")
     rng = random.Random(SEED)
     rollup = open_rollup(tmp_path)
     rollup.prepare()

@@ -64,7 +64,7 @@ class Postgresql:
     def stop(self) -> None:
         """Break off everything, as an immediate shutdown does."""
         self._process.signal(signal.SIGQUIT)
-        self._process.wait(30)
+        self._process.wait(120)
 
     def start(self) -> None:
         """Come back, with recovery if need be."""

@@ -17,7 +17,7 @@ from tolva.jobs.service import JobService, ServiceSettings
 from tolva.model import Job
 from tolva.states import JobStatus
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 HEADER = b"a,b\n"
 
 

@@ -22,7 +22,7 @@ def test_a_client_with_many_tasks_does_not_delay_anothers(house: House) -> None:
     big = house.submit("SELECT sum(a) AS s FROM t", "ann", upload=MANY)
     house.wait(big, JobStatus.WIP)
     waiting = house.service.snapshot(big, None).progress.stages[0]
-    assert waiting.created - waiting.done > 500
+    assert waiting.created - waiting.done > 100
     small = house.submit("SELECT 1 AS x", "bob")
     started = house.wait(small)
     still = house.service.snapshot(big, None)
@@ -34,7 +34,7 @@ def test_a_client_with_many_tasks_does_not_delay_anothers(house: House) -> None:
 def test_cancelling_stops_the_work_and_deletes_the_files(house: House) -> None:
     job = house.submit(SLOW, upload=HEADER + b"1,x\n")
     house.wait(job, JobStatus.WIP)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not any(task.state == "running" for task in house.catalog.tasks(job)):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -94,7 +94,7 @@ def children(tmp_path: Path) -> Iterator[Children]:
 
 
 def ask(children: Children, request: str) -> Any:
-    return children.run(request, deadline_seconds=30, cancel=Cancel())
+    return children.run(request, deadline_seconds=120, cancel=Cancel())
 
 
 def test_memory_ends_at_its_limit(children: Children) -> None:
