@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from tolva.errors import ExecutionError, QueryError, TolvaError, WorkerLostError
+from tolva.work import children as of_children
 from tolva.work.children import Call, Cancel, Cancelled, Children
 
 
@@ -124,3 +126,33 @@ def _wait_until_gone(children: Children, pid: int) -> None:
     give_up = time.monotonic() + 120
     while pid in children.pids:
         assert time.monotonic() < give_up
+
+
+def test_children_that_could_not_be_started_are_started_by_whoever_needs_them(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The fork server dies while it is asked for a process
+    def refuse(*_: object) -> NoReturn:
+        raise EOFError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(of_children, "_Child", refuse)
+        children.prestart()
+        with pytest.raises(WorkerLostError, match="No process could be started"):
+            ask(children, "pid")
+
+    with ThreadPoolExecutor(2) as threads:
+        assert None not in threads.map(lambda _: ask(children, "pid"), range(2))
+
+
+def test_a_dead_fork_server_is_replaced(children: Children) -> None:
+    pid = ask(children, "pid")
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    assert parent != os.getpid()
+    os.kill(parent, signal.SIGKILL)
+    children.close()
+
+    again = Children(1, setup)
+    again.prestart()
+    assert ask(again, "pid") != pid
+    again.close()

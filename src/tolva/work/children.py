@@ -17,6 +17,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import connection
 from typing import Any
 
@@ -124,10 +125,11 @@ class Children:
         """Start the children now rather than with their first request."""
         idle = [self._idle.get() for _ in range(self._idle.qsize())]
         for child in idle:
-            try:
-                self._idle.put(child or self._start())
-            except Cancelled:
-                self._idle.put(None)
+            started = child
+            # Whoever needs one that couldn't be started tries again, and hears why it can't be.
+            with suppress(Cancelled, WorkerLostError):
+                started = child or self._start()
+            self._idle.put(started)
 
     @property
     def pids(self) -> list[int]:
@@ -149,7 +151,10 @@ class Children:
         with self._lock:
             if self._closed:
                 raise Cancelled
-            child = _Child(self._context, self._setup)
+            try:
+                child = _Child(self._context, self._setup)
+            except (EOFError, OSError) as error:  # the fork server died, or can't fork
+                raise WorkerLostError(f"No process could be started for the task: {error or 'no answer'}.") from error
             self._all.add(child)
             return child
 
