@@ -20,7 +20,7 @@ from starlette.websockets import WebSocketState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tolva.client import Client, JobInfo
+from tolva.client import Client, JobInfo, session
 from tolva.client.session import Work, run_session
 from tolva.errors import NotAllowedError, QueryError
 from tolva.gateway.session.wire import Ended, Wire
@@ -220,3 +220,12 @@ def test_a_silent_peer_is_dropped() -> None:
     wire = Wire(FakeSocket(), silence_seconds=0.01)  # type: ignore[arg-type]
     with pytest.raises(Ended, match="nothing was heard"):
         asyncio.run(wire.receive())
+
+
+def test_patience_is_counted_from_what_was_heard_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 300.0, 410.0, 421.0])
+    monkeypatch.setattr(session.time, "monotonic", lambda: next(now))
+    patience = session._Patience()
+    patience.heard()
+    assert patience(session.LostError("it broke off"))
+    assert not patience(session.LostError("it broke off"))

@@ -11,6 +11,7 @@ import json
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,17 +56,29 @@ def run_session(url: str, key: str | None, work: Work, on_progress: Callable[[Jo
     Raises what made the job fail or the server refuse; UnreachableError when the server stays away for two minutes.
     """
     downloads = Downloads(work.output)
+    patience = _Patience()
     address = url.replace("http", "ws", 1).rstrip("/") + PATH
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        for attempt in stamina.retry_context(
-            on=LostError, attempts=None, timeout=_LOST_SECONDS, wait_max=_WAIT_MAX_SECONDS
-        ):
+        for attempt in stamina.retry_context(on=patience, attempts=None, timeout=None, wait_max=_WAIT_MAX_SECONDS):
             with attempt, _connected(address, headers) as socket:
-                return _Connection(socket, work, downloads, on_progress).run()
+                return _Connection(socket, work, downloads, on_progress, patience.heard).run()
     except LostError as lost:
         raise UnreachableError(f"The server at {url} stays away: {lost}. Is it running (tolva serve)?") from None
     raise AssertionError("stamina ends with an answer or an error")
+
+
+class _Patience:
+    """Says whether to try again: while the server was heard of in the last two minutes."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def heard(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, error: Exception) -> bool:
+        return isinstance(error, LostError) and time.monotonic() - self._last < _LOST_SECONDS
 
 
 def _connected(address: str, headers: Mapping[str, str]) -> ClientConnection:
@@ -91,12 +104,18 @@ class _Connection:
     """One connection's try to do all the work."""
 
     def __init__(
-        self, socket: ClientConnection, work: Work, downloads: Downloads, on_progress: Callable[[JobInfo], None]
+        self,
+        socket: ClientConnection,
+        work: Work,
+        downloads: Downloads,
+        on_progress: Callable[[JobInfo], None],
+        on_heard: Callable[[], None],
     ) -> None:
         self._socket = socket
         self._work = work
         self._downloads = downloads
         self._on_progress = on_progress
+        self._on_heard = on_heard
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | Exception]] = {}
         self._acknowledged = threading.Condition()
@@ -196,7 +215,9 @@ class _Connection:
     def _read(self) -> None:
         try:
             while not self._ended:
-                self._take(self._socket.recv(SILENCE_SECONDS))
+                message = self._socket.recv(SILENCE_SECONDS)
+                self._on_heard()
+                self._take(message)
         except TimeoutError:
             self._end(LostError(f"nothing was heard for {SILENCE_SECONDS:g} s"))
         except ConnectionClosed as closed:
