@@ -17,8 +17,12 @@ from typing import Any
 START_SECONDS = 180.0
 
 
+_given: set[int] = set()
+"""Ports that somebody is about to listen on."""
+
+
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on, outside the range that clients are given."""
+    """Return a port of the loopback that nobody listens on, outside the range of clients; a new one each time."""
     with Path("/proc/sys/net/ipv4/ip_local_port_range").open() as file:
         first_dynamic = int(file.read().split()[0])
     while True:
@@ -28,6 +32,8 @@ def free_port() -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        if port not in _given:
+            _given.add(port)
             return port
 
 

@@ -39,9 +39,11 @@ class S3:
 
     def __init__(self) -> None:
         self._folder = Folder("s3")
-        self._ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+        self._ports = {
+            name + kind: free_port() for name in ("master", "volume", "filer", "s3") for kind in (".port", ".port.grpc")
+        }
         key_id, secret = secrets.token_hex(8), secrets.token_hex(16)
-        self.access = Access(f"http://127.0.0.1:{self._ports['s3']}", key_id, secret)
+        self.access = Access(f"http://127.0.0.1:{self._ports['s3.port']}", key_id, secret)
         self.url = f"s3://{_BUCKET}"
         identity = {
             "name": "tests",
@@ -73,11 +75,7 @@ class S3:
 
     def _started(self) -> Process:
         folder = self._folder.path
-        ports = [
-            word
-            for name, port in self._ports.items()
-            for word in (f"-{name}.port={port}", f"-{name}.port.grpc={port + 20_000}")
-        ]
+        ports = [f"-{name}={port}" for name, port in self._ports.items()]
         words = [
             Path(sys.executable).with_name("weed"),
             "server",
