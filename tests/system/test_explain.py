@@ -29,7 +29,7 @@ def job(tmp_path: Path) -> Path:
 
 
 def test_the_page_shows_what_explain_shows(tolva: Tolva, job: Path) -> None:
-    done = tolva("explain", job, "--analyze", "--chunk", "4KB")
+    done = tolva("explain", job, "--analyze", "--chunk", "4KB", "--workers", "2")
     assert done.returncode == 0, done.stderr
     text = PAGE.read_text()
     if os.environ.get("TOLVA_WRITE_PLANS"):

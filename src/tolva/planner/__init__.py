@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tolva.model import NewFile
 from tolva.plan import Column, Format, Plan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tolva.model import NewFile
 
 _TINY_BYTES = 8 * 2**20
 _PARTITIONS = ((2**28, 8), (2**30, 16), (2**32, 32), (2**34, 64))  # tables up to this size, and how many are enough
