@@ -17,7 +17,7 @@ from tolva.rollup.names import Kind, series_of
 KEYS = "keys"
 """The table of keys."""
 
-_ROUNDS_A_TASK = 8
+_ROUNDS_A_TASK = 16
 """So many batches each fetcher has in a task: enough to keep all of them busy, few enough to lose by a kill."""
 
 _LINES = (Column(LINE_COLUMN, "VARCHAR"),)

@@ -127,7 +127,7 @@ class Children:
         for child in idle:
             started = child
             # Whoever needs one that couldn't be started tries again, and hears why it can't be.
-            with suppress(Cancelled, WorkerLostError):
+            with suppress(Exception):
                 started = child or self._start()
             self._idle.put(started)
 
