@@ -89,8 +89,8 @@ def test_keys_that_a_query_chooses(tmp_path: Path) -> None:
     assert claims_of(tmp_path) == {str(number): 3 for number in range(1000) if number % 3 != 1}
     with sqlite3.connect(tmp_path / "state" / "catalog.db") as catalog:
         tasks = "SELECT count(*) FROM task JOIN stage ON stage.id = task.stage_id WHERE stage.name = 'fetch'"
-        # Two fetchers with 8 batches of 10 keys each make a task.
-        assert catalog.execute(tasks).fetchone() == (-(-666 // 160),)
+        # Two fetchers with 16 batches of 10 keys each make a task.
+        assert catalog.execute(tasks).fetchone() == (-(-666 // 320),)
     none = {"sql": "SELECT id FROM members WHERE false", "tables": {"members": {"files": "members.csv"}}}
     code, out, err = export(tmp_path, keys=none)
     assert (code, out) == (0, ""), err

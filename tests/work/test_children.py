@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 import pytest
 
 from tolva.errors import ExecutionError, QueryError, TolvaError, WorkerLostError
@@ -147,9 +147,12 @@ def test_children_that_could_not_be_started_are_started_by_whoever_needs_them(
 
 def test_a_dead_fork_server_is_replaced(children: Children) -> None:
     pid = ask(children, "pid")
-    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    assert parent != os.getpid()
-    os.kill(parent, signal.SIGKILL)
+    parent = psutil.Process(pid).parent()
+    assert parent is not None
+    assert parent.pid != os.getpid()
+    parent.kill()
+    while parent.status() != psutil.STATUS_ZOMBIE:  # dead, and not yet waited for by multiprocessing
+        time.sleep(0.01)
     children.close()
 
     again = Children(1, setup)
