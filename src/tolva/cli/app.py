@@ -120,6 +120,9 @@ def run() -> NoReturn:
         _leave(EXIT_CODE)
     except BrokenPipeError:
         pass  # whoever read our output has seen enough (head, less)
+    except Exception:  # noqa: BLE001 - a bug: it is shown whole, and no thread that still waits keeps the process
+        sys.excepthook(*sys.exc_info())
+        _leave(1)
     _leave(0)
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tolva.jobs.documents import JobDocument
 
 _GRACE_SECONDS = 10.0
-_LIMITS = "Limits"
 
 
 def serve(
@@ -45,42 +44,32 @@ def serve(
         typer.Option(
             envvar="TOLVA_MAX_FILE_BYTES",
             help="Largest file a client may send.",
-            rich_help_panel=_LIMITS,
             metavar="SIZE",
         ),
     ] = "1024GB",
     max_job_bytes: Annotated[
         str,
-        typer.Option(
-            envvar="TOLVA_MAX_JOB_BYTES", help="All files of a job together.", rich_help_panel=_LIMITS, metavar="SIZE"
-        ),
+        typer.Option(envvar="TOLVA_MAX_JOB_BYTES", help="All files of a job together.", metavar="SIZE"),
     ] = "1024GB",
     max_client_bytes: Annotated[
         str,
         typer.Option(
             envvar="TOLVA_MAX_CLIENT_BYTES",
             help="All files of a client's unfinished jobs.",
-            rich_help_panel=_LIMITS,
             metavar="SIZE",
         ),
     ] = "1024GB",
-    max_job_files: Annotated[
-        int, typer.Option(envvar="TOLVA_MAX_JOB_FILES", help="Files of a job.", rich_help_panel=_LIMITS, min=1)
-    ] = 10_000,
+    max_job_files: Annotated[int, typer.Option(envvar="TOLVA_MAX_JOB_FILES", help="Files of a job.", min=1)] = 10_000,
     max_client_jobs: Annotated[
         int,
-        typer.Option(
-            envvar="TOLVA_MAX_CLIENT_JOBS", help="Unfinished jobs of a client.", rich_help_panel=_LIMITS, min=1
-        ),
+        typer.Option(envvar="TOLVA_MAX_CLIENT_JOBS", help="Unfinished jobs of a client.", min=1),
     ] = 1000,
     max_connections: Annotated[
-        int, typer.Option(envvar="TOLVA_MAX_CONNECTIONS", help="Connections at once.", rich_help_panel=_LIMITS, min=1)
+        int, typer.Option(envvar="TOLVA_MAX_CONNECTIONS", help="Connections at once.", min=1)
     ] = 1000,
     max_client_connections: Annotated[
         int,
-        typer.Option(
-            envvar="TOLVA_MAX_CLIENT_CONNECTIONS", help="Those from one address.", rich_help_panel=_LIMITS, min=1
-        ),
+        typer.Option(envvar="TOLVA_MAX_CLIENT_CONNECTIONS", help="Those from one address.", min=1),
     ] = 500,
 ) -> None:
     """Serve jobs over HTTP, with workers of its own.
