@@ -97,7 +97,7 @@ class LocalStorage:
         crash.point("storage.delete.before")
         kept = {self._path(key) for key in keep}
         with storage_errors(prefix, self._root):
-            for folder, _, names in os.walk(self._path(prefix), topdown=False):
+            for folder, _, names in os.walk(self._path(prefix), topdown=False, onerror=_unless_gone):
                 for path in {Path(folder, name) for name in names} - kept:
                     path.unlink(missing_ok=True)
                 with suppress(OSError):  # it isn't empty
@@ -133,6 +133,11 @@ def _folders_to_sync(path: Path) -> builtins.list[Path]:
         if folder.is_dir():
             break
     return folders
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _write_synced(path: Path, data: Iterable[Buffer]) -> None:
