@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,17 +27,6 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
-class Quotas:
-    """What clients of a server may have; see ``catalog.Limits``."""
-
-    file_bytes: int = 2**40
-    job_bytes: int = 2**40
-    client_bytes: int = 2**40
-    job_files: int = 10_000
-    client_jobs: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """What the command line, the environment and ``tolva.toml`` can say. Sizes in bytes, times in seconds.
 
@@ -53,7 +42,7 @@ class Settings:
     cluster: Places | None = None
     patience_seconds: float = 30.0
     max_attempts: int = 3
-    quotas: Quotas = field(default_factory=Quotas)
+    limits: Limits | None = None
 
 
 def default_state() -> Path:
@@ -89,15 +78,7 @@ def embedded(settings: Settings) -> Backends:
 def _limits(settings: Settings) -> Limits:
     from tolva.catalog import Limits  # noqa: PLC0415 - a small question needs no adapters
 
-    quotas = settings.quotas
-    return Limits(
-        max_attempts=settings.max_attempts,
-        live_jobs_per_client=quotas.client_jobs,
-        files_per_job=quotas.job_files,
-        upload_bytes_per_file=quotas.file_bytes,
-        upload_bytes_per_job=quotas.job_bytes,
-        upload_bytes_per_client=quotas.client_bytes,
-    )
+    return replace(settings.limits or Limits(), max_attempts=settings.max_attempts)
 
 
 def cluster(settings: Settings, places: Places) -> Backends:

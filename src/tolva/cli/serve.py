@@ -77,8 +77,8 @@ def serve(
     On a loopback address no key is needed; any other asks for keys (see tolva keys).
     Example: tolva serve --port 8080 --state /var/lib/tolva
     """
-    from tolva.cli.serving import service  # noqa: PLC0415 - keeps --help quick
-    from tolva.config import Quotas  # noqa: PLC0415 - likewise
+    from tolva.catalog import Limits  # noqa: PLC0415 - keeps --help quick
+    from tolva.cli.serving import service  # noqa: PLC0415 - likewise
     from tolva.gateway import logs, server  # noqa: PLC0415 - likewise
     from tolva.gateway.access import Doors  # noqa: PLC0415 - likewise
     from tolva.gateway.app import make_app  # noqa: PLC0415 - likewise
@@ -86,14 +86,14 @@ def serve(
     if data is not None and not data.is_dir():
         raise UsageError(f"The data folder {data} isn't there. Make it, or give another with --data.")
     logs.configure()
-    quotas = Quotas(
-        file_bytes=options.size(max_file_bytes),
-        job_bytes=options.size(max_job_bytes),
-        client_bytes=options.size(max_client_bytes),
-        job_files=max_job_files,
-        client_jobs=max_client_jobs,
+    limits = Limits(
+        live_jobs_per_client=max_client_jobs,
+        files_per_job=max_job_files,
+        upload_bytes_per_file=options.size(max_file_bytes),
+        upload_bytes_per_job=options.size(max_job_bytes),
+        upload_bytes_per_client=options.size(max_client_bytes),
     )
-    settings = replace(options.settings(state, workers, chunk, memory, task_seconds, lease_seconds), quotas=quotas)
+    settings = replace(options.settings(state, workers, chunk, memory, task_seconds, lease_seconds), limits=limits)
     address = server.Address(host, port, max_connections=max_connections, max_client_connections=max_client_connections)
     keys_needed = require_keys or not _is_loopback(host)
     with service(settings, data=data, grace_seconds=_GRACE_SECONDS) as (jobs, catalog):
