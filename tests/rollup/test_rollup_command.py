@@ -15,8 +15,7 @@ import pytest
 from tolva.rollup.folder import Folder
 
 LINE = b'{"n":1}\n'
-GRACE_SECONDS = float(os.environ.get("TOLVA_GRACE_SECONDS", "30"))
-"""Two on a machine that isn't busy with other tests."""
+GRACE_SECONDS = 2.0
 
 
 def start(*words: str | Path) -> subprocess.Popen[str]:
