@@ -116,6 +116,17 @@ def test_anothers_job_is_not_found(ann: Api, bob: Api, method: str, path: str) -
     assert not unharmed["uploads_ended"]
 
 
+def test_anothers_table_is_not_there(ann: Api, bob: Api) -> None:
+    wait = {"Prefer": "wait=30"}
+    assert ann.put("/api/v1/tables/mine", content=b"a\n1\n", headers=wait).json()["status"] == "completed"
+    for method in ("GET", "DELETE"):
+        assert bob.request(method, "/api/v1/tables/mine").status_code == 404
+    # A name is each client's own.
+    assert bob.put("/api/v1/tables/mine", content=b"b\n1\n2\n", headers=wait).json()["status"] == "completed"
+    assert bob.delete("/api/v1/tables/mine").status_code == 204
+    assert [each["name"] for each in ann.get("/api/v1/tables/mine").json()["columns"]] == ["a"]
+
+
 def _filled(path: str, job: str, table: str, upload: str) -> str:
     values = {"job_id": job, "table": table, "name": "x.csv", "upload_id": upload, "a": "1", "b": "2"}
     return path.format(**values)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import time
 from pathlib import Path
 
+import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from server_kit import PATIENCE_SECONDS, Api, Server
 
@@ -72,6 +76,47 @@ def test_process_refuses_other_forms(api: Api, kind: str, body: bytes) -> None:
     answer = api.post("/process", content=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (422, "usage")
     assert api.get("/api/v1/jobs?kind=ingest&status=pending").json()["jobs"] == []
+
+
+def _put_table(api: Api, name: str, content: bytes, kind: str = "text/csv") -> httpx2.Response:
+    return api.put(f"/api/v1/tables/{name}", content=content, headers={"Content-Type": kind, "Prefer": "wait=30"})
+
+
+def _parquet(rows: int) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": range(rows)}), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content"),
+    [
+        ("plain", "text/csv; charset=utf-8", b"a\n0\n1\n2\n"),
+        ("tabs", "text/tab-separated-values", b"a\tb\n0\t\n1\t\n2\t\n"),
+        ("lines", "application/x-ndjson", b'{"a": 0}\n{"a": 1}\n{"a": 2}\n'),
+        ("columns", "application/vnd.apache.parquet", _parquet(3)),
+        ("packed?filename=x.csv.gz", "application/gzip", gzip.compress(b"a\n0\n1\n2\n")),
+    ],
+)
+def test_a_file_is_put_as_a_table(api: Api, name: str, kind: str, content: bytes) -> None:
+    answer = _put_table(api, name, content, kind)
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed"), answer.text
+    assert answer.headers["location"].endswith(answer.json()["id"])
+    table = api.get(f"/api/v1/tables/{name.partition('?')[0]}").json()
+    assert (table["records"], table["columns"][0]) == (3, {"name": "a", "type": "BIGINT"})
+
+
+def test_a_table_is_replaced_whole_or_not_at_all(api: Api) -> None:
+    for records in (1, 2, 2):
+        assert _put_table(api, "kept", b"a\n" + b"7\n" * records).json()["status"] == "completed"
+        assert api.get("/api/v1/tables/kept").json()["records"] == records
+    failed = _put_table(api, "kept", b"a\n" + b"7\n" * 100_000 + b"x\n").json()
+    assert failed["status"] == "failed"
+    assert "kept.csv:100002" in failed["error"]["message"]
+    other = api.put("/api/v1/tables/kept", content=b"a\n1\n", headers={"Digest": "sha-256=" + "A" * 43 + "="})
+    assert (other.status_code, other.json()["code"]) == (422, "checksum")
+    assert api.get("/api/v1/tables/kept").json()["records"] == 2
+    assert _put_table(api, "no-name", b"a\n1\n").json()["code"] == "document"
 
 
 def test_metrics(api: Api) -> None:

@@ -6,6 +6,8 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -17,6 +19,7 @@ from tolva.gateway.access import Called
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, FileListView, FileView, file_view
 from tolva.jobs.receiver import Receiver
+from tolva.jobs.service import JobService
 from tolva.model import Upload
 
 router = APIRouter(prefix=API, tags=["files"])
@@ -25,7 +28,7 @@ _BLOCK_BYTES = 2**20
 _DIGEST = re.compile(r"sha-256=:?([A-Za-z0-9+/]+={0,2}):?", re.IGNORECASE)
 
 
-_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
 
 
 @router.get("/jobs/{job_id}/files")
@@ -35,7 +38,7 @@ def files(job_id: str, service: Service, caller: Called) -> FileListView:
 
 
 @router.put(
-    "/jobs/{job_id}/files/{table}/{name}", status_code=201, responses={200: {"model": FileView}}, openapi_extra=_BODY
+    "/jobs/{job_id}/files/{table}/{name}", status_code=201, responses={200: {"model": FileView}}, openapi_extra=BODY
 )
 async def put(
     job_id: str,
@@ -53,7 +56,7 @@ async def put(
 
     With a sha256 (``Digest`` or ``Repr-Digest``) nothing of the file is worked on before it was verified.
     """
-    sha256 = _declared_sha256(repr_digest or digest)
+    sha256 = declared_sha256(repr_digest or digest)
     upload = await run_in_threadpool(
         service.begin_upload, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
     )
@@ -78,6 +81,16 @@ async def take(body: Body, receiver: Receiver, *, keep: bool) -> Upload:
         raise
     except TolvaError:
         await run_in_threadpool(receiver.abandon)
+        raise
+
+
+@asynccontextmanager
+async def cancelled_on_failure(service: JobService, job_id: str) -> AsyncIterator[None]:
+    """Cancel a job that was made for one file if the block fails: whoever sends the file again makes another job."""
+    try:
+        yield
+    except BaseException:
+        await run_in_threadpool(service.cancel, job_id, None)
         raise
 
 
@@ -128,7 +141,7 @@ class Body:
         return bytes(self._held)
 
 
-def _declared_sha256(header: str | None) -> str | None:
+def declared_sha256(header: str | None) -> str | None:
     """Return the sha256 (hex) in a ``Repr-Digest`` or ``Digest`` header; other algorithms are passed over."""
     match = _DIGEST.search(header or "")
     if match is None:

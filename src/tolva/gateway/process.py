@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import TolvaError
 from tolva.gateway.access import Called
+from tolva.gateway.files import cancelled_on_failure
 from tolva.gateway.multipart import FormFile
 from tolva.gateway.services import Service
 from tolva.jobs.documents import JobDocument
@@ -54,7 +55,7 @@ async def process(request: Request, service: Service, caller: Called) -> Process
     document: JobDocument = request.app.state.process_document
     (table,) = document.uploads()
     job = await run_in_threadpool(service.submit, document, caller.client)
-    try:
+    async with cancelled_on_failure(service, job.id):
         blocks = _large(form.blocks())
         first = await anext(blocks)
         upload = await run_in_threadpool(service.begin_upload, job.id, caller.scope, table, form.name or _FIELD)
@@ -62,10 +63,6 @@ async def process(request: Request, service: Service, caller: Called) -> Process
         lines = await _take(receiver, first, blocks)
         await run_in_threadpool(receiver.end)
         await run_in_threadpool(service.start_job, job.id, caller.scope)
-    except BaseException:
-        # Whoever sent half a file will send it again, as another job.
-        await run_in_threadpool(service.cancel, job.id, None)
-        raise
     return Processing(
         jobId=job.id,
         totalLines=lines,

@@ -1,18 +1,29 @@
-"""Stored tables: list, look, replace, drop."""
+"""Stored tables: list, look, put, drop."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from tolva.gateway.access import Called
+from tolva.gateway.files import BODY, Body, cancelled_on_failure, declared_sha256, take
+from tolva.gateway.jobs import wait_as_preferred
 from tolva.gateway.services import Service
-from tolva.gateway.views import API
+from tolva.gateway.views import API, JobDetailView, detail_view
+from tolva.jobs.documents import JobDocument, validate
 from tolva.model import StoredTable
 
 router = APIRouter(prefix=API, tags=["tables"])
+
+_ENDINGS = {
+    "application/vnd.apache.parquet": ".parquet",
+    "application/x-ndjson": ".ndjson",
+    "text/tab-separated-values": ".tsv",
+}
 
 
 class TableColumnView(BaseModel):
@@ -50,6 +61,52 @@ def tables(service: Service, caller: Called) -> TableListView:
 def table(name: str, service: Service, caller: Called) -> TableView:
     """Describe a stored table."""
     return _view(service.table(caller.client, name))
+
+
+@router.put(
+    "/tables/{name}",
+    status_code=202,
+    responses={200: {"model": JobDetailView, "description": "It is over already."}},
+    openapi_extra=BODY,
+)
+async def replace(
+    name: str,
+    request: Request,
+    response: Response,
+    service: Service,
+    caller: Called,
+    filename: str | None = None,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "text/csv",
+    content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
+    digest: Annotated[str | None, Header()] = None,
+    repr_digest: Annotated[str | None, Header()] = None,
+    prefer: Annotated[str | None, Header()] = None,
+) -> JobDetailView:
+    """Make the body, a file, the stored table of this name; what it held before is replaced in one moment, at the end.
+
+    The work is a job, and this its answer. Columns are found out; what the file is, the ending of ``filename`` says, or
+    else the content type. A file with bad records changes nothing: an ingest job sorts them out.
+    """
+    document = _storing(name)
+    (table,) = document.uploads()
+    label = filename or name + _ENDINGS.get(content_type.partition(";")[0], ".csv")
+    sha256 = declared_sha256(repr_digest or digest)
+    job = await run_in_threadpool(service.submit, document, caller.client)
+    async with cancelled_on_failure(service, job.id):
+        upload = await run_in_threadpool(
+            service.begin_upload, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
+        )
+        receiver = await run_in_threadpool(service.receive, upload, hold=sha256 is not None)
+        await take(Body(request), receiver, keep=False)
+        await run_in_threadpool(service.start_job, job.id, caller.scope)
+    response.headers["Location"] = f"{API}/jobs/{job.id}"
+    return detail_view(await wait_as_preferred(service, job.id, caller.scope, prefer, response))
+
+
+def _storing(name: str) -> JobDocument:
+    """Return the document of a job that stores one file as it is. DocumentError for a name that no table can have."""
+    query = {"sql": "SELECT * FROM file", "store_as": name, "mode": "replace"}
+    return validate({"kind": "query", "tables": {"file": {}}, "queries": {"table": query}}, "table")
 
 
 @router.delete("/tables/{name}", status_code=204)
