@@ -61,6 +61,20 @@ def test_prefer_wait(api: Api) -> None:
     assert answer.headers["preference-applied"] == "wait=30"
 
 
+def test_the_plan_and_what_it_took(api: Api) -> None:
+    job = api.submit(question("SELECT a % 3 AS k, count(*) FROM t GROUP BY k"))
+    assert api.get(f"/api/v1/jobs/{job}/plan").status_code == 404
+    api.put_file(job, "t/x.csv", HEADER + rows(0, 10))
+    api.start_job(job)
+    api.wait(job)
+    plan = api.get(f"/api/v1/jobs/{job}/plan").json()
+    assert {stage["name"] for stage in plan["stages"]} == set(plan["measured"])
+    assert plan["measured"]["scan_t"]["records_read"] == 10
+    tree = api.get(f"/api/v1/jobs/{job}/plan?format=tree").text
+    assert "partial groups by k" in tree
+    assert "measured: 1 task" in tree
+
+
 def test_idempotency_key(api: Api) -> None:
     first = api.submit(SMALL, **{"Idempotency-Key": "one"})
     assert api.submit(SMALL, **{"Idempotency-Key": "one"}) == first

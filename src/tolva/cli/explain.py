@@ -32,9 +32,8 @@ def explain(
     Example: tolva explain coffee/four_questions.yaml --data coffee
     """
     import json  # noqa: PLC0415 - keeps --help quick
-    from dataclasses import asdict  # noqa: PLC0415 - likewise
 
-    measured: dict[str, StageMeasures] = {}
+    measured: dict[str, StageMeasures] | None = None
     if analyze:
         settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
         plan, measured = _run(settings, document, data)
@@ -42,13 +41,9 @@ def explain(
         from tolva.jobs.documents import load  # noqa: PLC0415 - likewise
 
         plan = load(document).brief(data).prepare().plan
-    from tolva.planner.explain import render, skew  # noqa: PLC0415 - likewise
+    from tolva.planner.explain import render, to_json  # noqa: PLC0415 - likewise
 
-    if not as_json:
-        typer.echo(render(plan, measured))
-        return
-    stages = {name: asdict(found) | {"skew": skew(found.task_seconds)} for name, found in measured.items()}
-    typer.echo(json.dumps(plan.to_json() | ({"measured": stages} if analyze else {}), indent=2))
+    typer.echo(json.dumps(to_json(plan, measured), indent=2) if as_json else render(plan, measured or {}))
 
 
 def _run(settings: Settings, document: Path, data: Path) -> tuple[Plan, dict[str, StageMeasures]]:

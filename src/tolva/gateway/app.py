@@ -13,6 +13,7 @@ from tolva.gateway import (
     health,
     jobs,
     metrics,
+    plans,
     problems,
     process,
     rejects,
@@ -31,6 +32,7 @@ from tolva.jobs.service import JobService
 
 _ROUTERS = (
     jobs.router,
+    plans.router,
     files.router,
     tus.router,
     results.router,

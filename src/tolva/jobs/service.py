@@ -28,7 +28,19 @@ from tolva.jobs.documents.common import TableSpec
 from tolva.jobs.receiver import Intakes, Receiver
 from tolva.jobs.tender import Tender
 from tolva.jobs.watch import Watch
-from tolva.model import Attempt, Job, NewJob, NewUpload, Origin, Part, Progress, StoredTable, Task, Upload
+from tolva.model import (
+    Attempt,
+    Job,
+    NewJob,
+    NewUpload,
+    Origin,
+    Part,
+    Progress,
+    StageMeasures,
+    StoredTable,
+    Task,
+    Upload,
+)
 from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 from tolva.work.children import Children
@@ -231,6 +243,11 @@ class JobService:
         for attempt in self._catalog.attempts(job_id):
             tries[attempt.task_id].append(attempt)
         return [(task, tries[task.id]) for task in self._catalog.tasks(job_id) if state in (None, task.state)]
+
+    def measures(self, job_id: str, client: str | None) -> dict[str, StageMeasures]:
+        """Return what each stage's committed tasks read, left and took so far, by the stage's name."""
+        self.job(job_id, client)
+        return {found.name: found for found in self._catalog.measures(job_id)}
 
     # -- uploads ----------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tolva.model import StageMeasures
 from tolva.plan import Input, Plan, Reads, Role, Stage
@@ -36,6 +37,14 @@ def render(plan: Plan, measured: Measured = _NOTHING) -> str:
         "\n\n".join([f"{_count(len(plan.stages), 'stage')}, {_count(plan.partitions, 'hash partition')}", *blocks])
         + "\n"
     )
+
+
+def to_json(plan: Plan, measured: Measured | None = None) -> dict[str, Any]:
+    """Return the plan as JSON values, and under ``measured`` what each stage read, left and took."""
+    if measured is None:
+        return plan.to_json()
+    stages = {name: asdict(found) | {"skew": skew(found.task_seconds)} for name, found in measured.items()}
+    return plan.to_json() | {"measured": stages}
 
 
 class _Tree:
