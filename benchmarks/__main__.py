@@ -72,6 +72,10 @@ def main() -> None:
                 "TPC-H at scale factor 1, from Parquet, in one running engine each",
                 lambda: bench_tpch.in_one_engine(work, "parquet", "1", asked.rounds),
             ),
+            "tpch_stored": (
+                "TPC-H at scale factor 1, from stored tables, in one running engine each",
+                lambda: bench_tpch.in_one_engine(work, "stored", "1", asked.rounds),
+            ),
             "tpch_csv": (
                 "TPC-H at scale factor 1, from CSV, in one running engine each",
                 lambda: bench_tpch.in_one_engine(work, "csv", "1", asked.rounds),

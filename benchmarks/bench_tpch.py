@@ -17,8 +17,9 @@ from typing import Any
 import duckdb
 
 from benchmarks.measure import table
+from tolva.catalog import Catalog
 from tolva.cli.serving import service
-from tolva.config import Settings
+from tolva.config import Settings, open_storage
 from tolva.errors import TolvaError
 from tolva.jobs.documents import parse
 from tolva.jobs.service import JobService
@@ -26,15 +27,31 @@ from tolva.jobs.service import JobService
 QUERIES = {p.stem: p.read_text() for p in sorted((Path(__file__).parents[1] / "tests/planner/tpch").glob("q*.sql"))}
 TABLES = ("customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier")
 WORKERS = 2
+_STORED = "stored"
 _GIB = 2**30
 
 
 def in_one_engine(work: Path, form: str, scale: str, rounds: int, names: list[str] | None = None) -> str:
-    """Return the table of times inside one running process each: jobs of a running engine, COPY of a connection."""
-    data = _data(work, form, scale)
-    with _engine(work, data) as jobs, _duckdb(data, form) as connection:
-        rows, ratios = [], []
-        for name in names or QUERIES:
+    """Return the table of times inside one running process each: jobs of a running engine, COPY of a connection.
+
+    ``form`` is ``csv`` or ``parquet`` for files, ``stored`` for stored tables, whose objects DuckDB reads too.
+    """
+    data = _data(work, "parquet" if form == _STORED else form, scale)
+    with _engine(work, data) as (jobs, catalog):
+        if form == _STORED:
+            _load(jobs)
+            sources = _objects(catalog, work)
+        else:
+            sources = {name: _file_source(data, form, name) for name in TABLES}
+        return _compared(jobs, sources, work, data, form, rounds, names or list(QUERIES))
+
+
+def _compared(
+    jobs: JobService, sources: Mapping[str, str], work: Path, data: Path, form: str, rounds: int, names: list[str]
+) -> str:
+    rows, ratios = [], []
+    with _duckdb(sources) as connection:
+        for name in names:
             ways = {"tolva": _job(jobs, work, data, form, name), "duckdb": _copy(connection, work, name)}
             seconds = {way: [answer() for _ in range(rounds + 1)][1:] for way, answer in ways.items()}
             ours, theirs = (statistics.median(seconds[way]) for way in ways)
@@ -43,6 +60,31 @@ def in_one_engine(work: Path, form: str, scale: str, rounds: int, names: list[st
             print(f"  {name}: {ours:.3f} s, DuckDB {theirs:.3f} s, {ours / theirs:.2f}", file=sys.stderr)
             _same(work, name)
     return _with_means(rows, ratios)
+
+
+def _load(jobs: JobService) -> None:
+    """Store the tables, each whole, by a job."""
+    queries = {name: f"SELECT * FROM {name}" for name in TABLES}
+    document = _document(queries, "parquet").replace("    format: csv", "    store_as: STORED")
+    for name in TABLES:
+        document = document.replace("store_as: STORED", f"store_as: {name}", 1)
+    _done(jobs, jobs.submit(parse(document, "load"), "local", may_read_files=True).id)
+
+
+def _objects(catalog: Catalog, work: Path) -> dict[str, str]:
+    """Return what DuckDB reads for each stored table: its objects."""
+    storage = open_storage(_settings(work))()
+    listed = {}
+    for name in TABLES:
+        found = catalog.table("local", name)
+        listed[name] = [str(storage.path(each.key)) for each in catalog.table_objects(found.id, found.version)]
+    return {name: f"read_parquet({paths!r})" for name, paths in listed.items()}
+
+
+def _file_source(data: Path, form: str, name: str) -> str:
+    if form == "csv":
+        return f"read_csv('{data}/{name}.csv', columns = {_types(data, name)})"
+    return f"'{data}/{name}.{form}'"
 
 
 def as_commands(work: Path, scale: str, rounds: int) -> str:
@@ -86,10 +128,8 @@ def _data(work: Path, form: str, scale: str) -> Path:
     return folder
 
 
-@contextmanager
-def _engine(work: Path, data: Path) -> Iterator[JobService]:
-    shutil.rmtree(work / "state", ignore_errors=True)
-    settings = Settings(
+def _settings(work: Path) -> Settings:
+    return Settings(
         state=work / "state",
         workers=WORKERS,
         chunk_bytes=64 * 2**20,
@@ -97,17 +137,20 @@ def _engine(work: Path, data: Path) -> Iterator[JobService]:
         lease_seconds=15.0,
         task_seconds=None,
     )
-    with service(settings, data=data, grace_seconds=0) as (jobs, _):
-        yield jobs
 
 
 @contextmanager
-def _duckdb(data: Path, form: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def _engine(work: Path, data: Path) -> Iterator[tuple[JobService, Catalog]]:
+    shutil.rmtree(work / "state", ignore_errors=True)
+    with service(_settings(work), data=data, grace_seconds=0) as both:
+        yield both
+
+
+@contextmanager
+def _duckdb(sources: Mapping[str, str]) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": WORKERS}) as connection:
         connection.execute("SET enable_progress_bar = false")
-        for name in TABLES:
-            columns = f"columns = {_types(data, name)}" if form == "csv" else ""
-            source = f"read_csv('{data}/{name}.csv', {columns})" if columns else f"'{data}/{name}.{form}'"
+        for name, source in sources.items():
             connection.execute(f"CREATE VIEW {name} AS FROM {source}")
         yield connection
 
@@ -127,13 +170,7 @@ def _job(jobs: JobService, work: Path, data: Path, form: str, name: str) -> Call
     def answer() -> float:
         began = time.perf_counter()
         job_id = jobs.submit(document, "local", may_read_files=True).id
-        changed = threading.Event()
-        with jobs.watching(job_id, changed.set):
-            while not (job := jobs.job(job_id, None)).status.final:
-                changed.wait(1)
-                changed.clear()
-        if job.error:
-            raise TolvaError.from_dict(job.error)
+        _done(jobs, job_id)
         with to.open("wb") as file:
             for part in jobs.parts(job_id, None):
                 file.writelines(jobs.read(part, 0, part.bytes))
@@ -142,6 +179,17 @@ def _job(jobs: JobService, work: Path, data: Path, form: str, name: str) -> Call
         return seconds
 
     return answer
+
+
+def _done(jobs: JobService, job_id: str) -> None:
+    """Wait until the job is over."""
+    changed = threading.Event()
+    with jobs.watching(job_id, changed.set):
+        while not (job := jobs.job(job_id, None)).status.final:
+            changed.wait(1)
+            changed.clear()
+    if job.error:
+        raise TolvaError.from_dict(job.error)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, work: Path, name: str) -> Callable[[], float]:
@@ -160,7 +208,9 @@ def _document(queries: Mapping[str, str], form: str, types: Mapping[str, Mapping
     lines = ["kind: query", "tables:"]
     for name in TABLES:
         declared = ", ".join(f'{column}: "{type_}"' for column, type_ in (types or {}).get(name, {}).items())
-        lines.append(f"  {name}: {{files: {name}.{form}{f', columns: {{{declared}}}' if declared else ''}}}")
+        columns = f", columns: {{{declared}}}" if declared else ""
+        source = f"stored: {name}" if form == _STORED else f"files: {name}.{form}{columns}"
+        lines.append(f"  {name}: {{{source}}}")
     lines.append("queries:")
     for name, sql in queries.items():
         lines += [f"  {name}:", "    format: csv", "    sql: |", *(f"      {line}" for line in sql.splitlines())]

@@ -7,6 +7,7 @@ lists a prefix to find data: the catalog knows the keys. Listing is for cleaning
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
@@ -37,6 +38,10 @@ class Storage(Protocol):
 
     def size(self, key: str) -> int | None:
         """Return the object's length in bytes, or None when there is none."""
+        ...
+
+    def path(self, key: str) -> Path | None:
+        """Return the file that an object of this key is, for reading alone; None where objects are no files."""
         ...
 
     def list(self, prefix: str) -> Iterator[str]:

@@ -235,3 +235,9 @@ def test_a_killed_delete_can_be_repeated(place: Place, point: str, left: set[str
     assert set(storage.list("a")) == left
     storage.delete(["a/1", "a/2"])
     assert list(storage.list("a")) == []
+
+
+def test_an_object_that_is_a_file_can_be_opened_as_one(storage: Storage) -> None:
+    storage.put("a/b", [b"bytes"])
+    path = storage.path("a/b")
+    assert path is None or path.read_bytes() == b"bytes"

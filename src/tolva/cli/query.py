@@ -96,7 +96,7 @@ def _with_stored(settings: Settings, brief: QueryBrief) -> QueryBrief:
 
     backends = connect(settings)
     try:
-        return brief.given(kept_tables(backends.catalog, CLIENT, brief.stored_names))
+        return brief.given(kept_tables(backends.catalog, backends.storage, CLIENT, brief.stored_names))
     finally:
         backends.catalog.close()
 

@@ -86,7 +86,8 @@ class TableSpec(Protocol):
 class InputTable:
     """A table whose files were found and whose columns are known.
 
-    ``in_place``: they lie on the local disk, and DuckDB's own reader of Parquet finds just these columns in them.
+    ``in_place``: they lie on the local disk, and DuckDB's own reader of Parquet finds these columns in them, as far as
+    they are there.
     """
 
     name: str

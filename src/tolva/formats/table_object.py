@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from tolva.formats.reject import Rows, Sorted
+
 NAME = "table_object"
 """The format's name in a file's layout."""
 
 
-def input_table(name: str, table: StoredTable, objects: Sequence[TableObject]) -> InputTable:
-    """Return a version of a stored table as the table ``name`` of a job."""
+def input_table(name: str, table: StoredTable, objects: Sequence[TableObject], *, on_disk: bool) -> InputTable:
+    """Return a version of a stored table as the table ``name`` of a job.
+
+    Only objects ``on_disk`` of which no row was dropped are as DuckDB's own reader of Parquet finds them.
+    """
     columns = tuple(Column(*column) for column in table.columns)
-    return InputTable(name, columns, tuple(_file(name, each) for each in objects))
+    whole = all(each.dropped is None for each in objects)
+    return InputTable(name, columns, tuple(_file(name, each) for each in objects), in_place=on_disk and whole)
 
 
 def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) -> InputTable:  # noqa: ARG001 - the contract's
@@ -51,6 +57,29 @@ def rows_and_positions(
     if stored is None:
         raise StateError(f"The object {file.name} was to be read without storage.", chunk=chunk.offset)
     return rows_of(stored, file.bytes, file.layout["dropped"], types, wanted)
+
+
+def sort_out(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None
+) -> Sorted:
+    """See ``Format.sort_out``. Every record is good: it was when it was stored.
+
+    A record's ``line`` is its number in the object, its ``offset`` 0, its ``raw`` the record as JSON.
+    """
+    import numpy as np  # noqa: PLC0415 - see below
+    import pyarrow as pa  # noqa: PLC0415 - likewise
+
+    from tolva.formats.parquet.reader import as_json  # noqa: PLC0415 - likewise
+    from tolva.formats.reject import PLACES, REJECTS, Sorted  # noqa: PLC0415 - likewise
+
+    def places(rows: Rows) -> pa.Table:
+        whole, positions = rows_and_positions(file, chunk, types, list(types), stored)
+        numbers = np.asarray(rows, np.int64)
+        lines, offsets = pa.array(positions[numbers] + 1), pa.array(np.zeros(len(numbers), np.int64))
+        return pa.table([lines, offsets, as_json(whole.take(pa.array(numbers)))], schema=PLACES)
+
+    rows = read(file, chunk, types, wanted, stored)
+    return Sorted(rows, REJECTS.empty_table(), rows.num_rows, places)
 
 
 def rows_of(

@@ -45,10 +45,11 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class KeptTable:
-    """A version of a stored table, with its objects."""
+    """A version of a stored table, with its objects; ``on_disk``: they are files of this machine."""
 
     table: StoredTable
     objects: tuple[TableObject, ...]
+    on_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ def resolved(name: str, spec: Spec, base: Path, kept: Mapping[str, KeptTable]) -
 
     if spec.stored not in kept:
         raise no_table(spec.stored)
-    return input_table(name, kept[spec.stored].table, kept[spec.stored].objects)
+    found = kept[spec.stored]
+    return input_table(name, found.table, found.objects, on_disk=found.on_disk)
 
 
 def _infos(tables: Iterable[InputTable]) -> dict[str, TableInfo]:

@@ -73,7 +73,7 @@ class IngestBrief(Brief):
             document=self.document | _dialect(own),
         )
         kept = self.kept
-        old = input_table(old_table(self.table), kept.table, kept.objects) if kept else None
+        old = input_table(old_table(self.table), kept.table, kept.objects, on_disk=kept.on_disk) if kept else None
         made = plan(asked, old.columns if old else (), own.text_bytes, max_part_bytes=self.max_part_bytes)
         load = NewLoad(
             table=self.table,

@@ -99,7 +99,7 @@ class Run:
             backends = self._connect()
             try:
                 if stored and not resume:
-                    prepared = self._prepare(look_up(backends.catalog, CLIENT, brief))
+                    prepared = self._prepare(look_up(backends.catalog, backends.storage, CLIENT, brief))
                 if prepared is None:
                     job = _taken_up(backends, digest, output, fleet=self._settings.fleet)
                 else:

@@ -11,13 +11,13 @@ from tolva.model import Job
 from tolva.storage import Storage
 
 
-def look_up(catalog: Catalog, client: str, brief: Brief) -> Brief:
+def look_up(catalog: Catalog, storage: Storage, client: str, brief: Brief) -> Brief:
     """Return the brief with the stored tables that it names, as far as the client has them."""
     names = brief.stored_names
-    return brief.given(kept_tables(catalog, client, names)) if names else brief
+    return brief.given(kept_tables(catalog, storage, client, names)) if names else brief
 
 
-def kept_tables(catalog: Catalog, client: str, names: Iterable[str]) -> dict[str, KeptTable]:
+def kept_tables(catalog: Catalog, storage: Storage, client: str, names: Iterable[str]) -> dict[str, KeptTable]:
     """Return the client's tables of these names, as far as there are any, each as it is now."""
     kept = {}
     for name in names:
@@ -25,7 +25,8 @@ def kept_tables(catalog: Catalog, client: str, names: Iterable[str]) -> dict[str
             table = catalog.table(client, name)
         except NotFoundError:
             continue
-        kept[name] = KeptTable(table, tuple(catalog.table_objects(table.id, table.version)))
+        objects = tuple(catalog.table_objects(table.id, table.version))
+        kept[name] = KeptTable(table, objects, all(storage.path(each.key) is not None for each in objects))
     return kept
 
 

@@ -160,7 +160,7 @@ class Tender:
             if known is None:
                 return False
             uploaded[table] = _table(table, known, [each for each in uploads if each.table == table])
-        brief = look_up(catalog, job.client, document.brief(self._data or _NO_DATA))
+        brief = look_up(catalog, self._backends.storage, job.client, document.brief(self._data or _NO_DATA))
         prepared = self._prepare(ToPrepare(brief, uploaded))
         self._check_places(prepared)
         dispatcher.publish(record(catalog, job.id, prepared, uploaded=uploaded))

@@ -1,13 +1,15 @@
 """Queries over tables that DuckDB can read by itself, and that are small enough for one task.
 
-Parquet files are tables already: their reader decodes only rows that the query's filters keep, with all processors of
-the machine, and nothing moves between tasks. Up to some size that beats every way of spreading the rows.
+Parquet files, and the objects of stored tables where they are files, are tables already: their reader decodes only rows
+that the query's filters keep, with all processors of the machine, and nothing moves between tasks. Up to some size that
+beats every way of spreading the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 from tolva.planner import TableInfo
 from tolva.planner.binder import Binder
@@ -43,5 +45,10 @@ def in_place(
 def _settings(table: TableInfo) -> dict[str, object]:
     return {
         "columns": [[column.name, column.type] for column in table.columns],
-        "files": [asdict(file) for file in table.files or ()],
+        "files": [asdict(replace(file, layout=_without_bounds(file.layout))) for file in table.files or ()],
     }
+
+
+def _without_bounds(layout: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only tells which objects of a stored table can be passed over: DuckDB reads that from them."""
+    return {key: value for key, value in layout.items() if key != "bounds"}

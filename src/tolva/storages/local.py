@@ -43,7 +43,7 @@ class LocalStorage:
         """Store the concatenated buffers under ``key`` in one step; return their length in bytes."""
         self._write(key, data, overwrite=True)
         with storage_errors(key, self._root):
-            return self._path(key).stat().st_size
+            return self.path(key).stat().st_size
 
     def put_new(self, key: str, data: Buffer) -> bool:
         """Store ``data`` if there is nothing under ``key``; return whether it was stored."""
@@ -55,7 +55,7 @@ class LocalStorage:
 
     def get(self, key: str, ranges: Sequence[tuple[int, int]] | None = None) -> list[memoryview]:
         """Return the ranges asked for, as views of a memory map that lives as long as they do."""
-        with storage_errors(key, self._root), self._path(key).open("rb") as file:
+        with storage_errors(key, self._root), self.path(key).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             # An empty file can't be mapped.
             whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
@@ -63,7 +63,7 @@ class LocalStorage:
 
     def stream(self, key: str, *, block_bytes: int = 8 * 2**20) -> Iterator[memoryview]:
         """Yield the object's bytes in order, in blocks of at most ``block_bytes``."""
-        with storage_errors(key, self._root), self._path(key).open("rb", buffering=0) as file:
+        with storage_errors(key, self._root), self.path(key).open("rb", buffering=0) as file:
             while block := file.read(block_bytes):
                 yield memoryview(block)
 
@@ -74,6 +74,10 @@ class LocalStorage:
                 return obstore.head(self._store, key)["size"]
             except FileNotFoundError:
                 return None
+
+    def path(self, key: str) -> Path:
+        """Return the file that an object of this key is, for reading alone."""
+        return self._root / key
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below the folder ``prefix``, in no order."""
@@ -95,30 +99,27 @@ class LocalStorage:
     def delete_below(self, prefix: str, *, keep: Collection[str] = ()) -> None:
         """Remove everything below the folder ``prefix`` but the keys in ``keep``, and folders that are empty then."""
         crash.point("storage.delete.before")
-        kept = {self._path(key) for key in keep}
+        kept = {self.path(key) for key in keep}
         with storage_errors(prefix, self._root):
-            for folder, _, names in os.walk(self._path(prefix), topdown=False, onerror=_unless_gone):
+            for folder, _, names in os.walk(self.path(prefix), topdown=False, onerror=_unless_gone):
                 for path in {Path(folder, name) for name in names} - kept:
                     path.unlink(missing_ok=True)
                 with suppress(OSError):  # it isn't empty
                     Path(folder).rmdir()
         crash.point("storage.delete.after")
 
-    def _path(self, key: str) -> Path:
-        return self._root / key
-
     def _write(self, key: str, data: Iterable[Buffer], *, overwrite: bool) -> None:
         crash.point("storage.put.before")
-        path = self._path(key)
+        path = self.path(key)
         unfinished = f"{key}.{uuid4().hex}{_UNFINISHED}"
         with storage_errors(key, self._root):
             folders = _folders_to_sync(path)
             try:
-                _write_synced(self._path(unfinished), data)
+                _write_synced(self.path(unfinished), data)
                 crash.point("storage.put.unfinished")
                 obstore.rename(self._store, unfinished, key, overwrite=overwrite)
             except BaseException:
-                self._path(unfinished).unlink(missing_ok=True)
+                self.path(unfinished).unlink(missing_ok=True)
                 raise
             for folder in folders:
                 _sync(folder)

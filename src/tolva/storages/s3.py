@@ -97,6 +97,9 @@ class S3Storage:
             except FileNotFoundError:
                 return None
 
+    def path(self, key: str) -> None:
+        """Return None: objects are no files here."""
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below the folder ``prefix``, in no order."""
         with self._errors(prefix):

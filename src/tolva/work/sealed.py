@@ -5,7 +5,7 @@ Apart from the engine so that a question without tables needs neither Arrow nor 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,17 +33,30 @@ _LAST_SETTINGS = ("TimeZone='UTC'", "enable_external_access=false", "lock_config
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Parquet files as one table. The files have all of its columns, with types that can be cast to its own."""
+    """Parquet files as one table: its columns, as far as files have them, with types that can be cast to its own."""
 
     name: str
     columns: Sequence[Column]
     paths: Sequence[str]
 
-    def definition(self) -> str:
-        """Return the statement that makes the view."""
-        listed = ", ".join(f"CAST({quoted(c.name)} AS {c.type}) AS {quoted(c.name)}" for c in self.columns)
+    def make(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the view. A column that no file has is NULL in it; without files it has no rows."""
         paths = ", ".join(literal(path) for path in self.paths)
-        return f"CREATE VIEW {quoted(self.name)} AS SELECT {listed} FROM read_parquet([{paths}], union_by_name := true)"
+        files = f"read_parquet([{paths}], union_by_name := true)"
+        if not self.paths:
+            connection.execute(self._definition("(SELECT 1) WHERE false", ()))
+            return
+        try:
+            connection.execute(self._definition(files, [column.name for column in self.columns]))
+        except duckdb.BinderException:
+            there = [row[0] for row in connection.execute(f"DESCRIBE FROM {files}").fetchall()]
+            connection.execute(self._definition(files, there))
+
+    def _definition(self, rows: str, there: Collection[str]) -> str:
+        known = {name.casefold() for name in there}
+        given = {c.name: quoted(c.name) if c.name.casefold() in known else "NULL" for c in self.columns}
+        listed = ", ".join(f"CAST({given[c.name]} AS {c.type}) AS {quoted(c.name)}" for c in self.columns)
+        return f"CREATE VIEW {quoted(self.name)} AS SELECT {listed} FROM {rows}"
 
 
 def sealed(
@@ -73,7 +86,7 @@ def sealed(
         listed = ", ".join(literal(path) for view in views for path in view.paths)
         connection.execute(f"SET GLOBAL allowed_paths=[{listed}]")
         for view in views:
-            connection.execute(view.definition())
+            view.make(connection)
     for setting in _LAST_SETTINGS:
         connection.execute(f"SET GLOBAL {setting}")
     return connection

@@ -110,10 +110,10 @@ def _places(file: File, chunk: Chunk, stored: Bytes, rows: Rows | npt.NDArray[np
         before = _count(source, range(groups[0]))
         table = _read(source, groups).take(pa.array(numbers))
     offsets = np.zeros(len(numbers), np.int64)
-    return pa.table([pa.array(before + numbers + 1), pa.array(offsets), _as_json(table)], schema=PLACES)
+    return pa.table([pa.array(before + numbers + 1), pa.array(offsets), as_json(table)], schema=PLACES)
 
 
-def _as_json(table: pa.Table) -> pa.ChunkedArray:
+def as_json(table: pa.Table) -> pa.ChunkedArray:
     """Return each row as an object, as DuckDB writes it."""
     table = pa.table([column.cast(plain_type(column.type)) for column in table.columns], names=table.column_names)
     with engine().cursor() as connection:
