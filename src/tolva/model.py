@@ -349,6 +349,11 @@ class Claim:
     partitions: tuple[int, ...] = ()
     partials: tuple[Partial, ...] = ()
 
+    @property
+    def prefix(self) -> str:
+        """Where the attempt's objects go."""
+        return f"jobs/{self.job_id}/{self.stage}/{self.ordinal}/{self.attempt}"
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

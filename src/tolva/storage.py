@@ -36,6 +36,13 @@ class Storage(Protocol):
         """Yield the object's bytes in order, in blocks of at most ``block_bytes``."""
         ...
 
+    def link(self, key: str, path: Path) -> bool:
+        """Give the object a second name, the new file ``path``, where that takes no copy; return whether it has it.
+
+        Whoever writes to that file changes the object too, so the object must be of no more use.
+        """
+        ...
+
     def size(self, key: str) -> int | None:
         """Return the object's length in bytes, or None when there is none."""
         ...

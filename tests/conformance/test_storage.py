@@ -149,6 +149,21 @@ def test_of_many_processes_that_put_new_one_wins(place: Place) -> None:
     assert sorted(place.open().list("")) == [f"k{n}" for n in range(5)]
 
 
+def test_a_link_is_the_whole_object_or_nothing(storage: Storage, tmp_path: Path) -> None:
+    storage.put("a/b", [b"xy", b"z"])
+    linked = tmp_path / "linked"
+    if storage.link("a/b", linked):
+        storage.delete(["a/b"])
+        assert linked.read_bytes() == b"xyz"
+    else:
+        assert not linked.exists()
+    assert not storage.link("a/none", tmp_path / "none")
+    storage.put("a/c", [b"other"])
+    linked.write_bytes(b"mine")
+    assert not storage.link("a/c", linked)
+    assert linked.read_bytes() == b"mine"
+
+
 def test_a_put_whose_data_fails_leaves_nothing(storage: Storage) -> None:
     def data() -> Iterator[bytes]:
         yield bytes(6_000_000)

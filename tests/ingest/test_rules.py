@@ -82,6 +82,23 @@ def test_a_rule_refuses_what_it_should_and_nothing_else(tmp_path: Path, rule: st
     assert reasons == {2 + len(good) + n: [("v", code)] for n in range(len(bad))}
 
 
+def test_what_comes_again_is_judged_like_what_comes_once(tmp_path: Path) -> None:
+    fields = ["", "x", "4", "5", " 7", "\u00fc"]
+    texts = [fields[n * n % 7 % len(fields)] for n in range(20_000)]
+    text = "n,v\n" + "".join(f"{n},{field}\n" for n, field in enumerate(texts))
+    column = {"from": "v", "type": "INTEGER", "required": True, "min": 5, "trim": True}
+    again = {"from": "v", "type": "VARCHAR", "default": "none"}
+    computed = {"sql": "v + 1", "type": "INTEGER"}
+    checks = [{"sql": "v IS NULL OR v < 7 OR n % 2 = 0", "code": "odd"}]
+    columns = {"n": "INTEGER", "v": column, "again": again, "next": computed}
+    rows, reasons = run(tmp_path, text, columns=columns, checks=checks)
+    codes = {"": ("v", "required"), "x": ("v", "type"), "4": ("v", "min"), "\u00fc": ("v", "type")}
+    bad = {n: [codes[field]] for n, field in enumerate(texts) if field in codes}
+    bad |= {n: [(None, "odd")] for n, field in enumerate(texts) if field == " 7" and n % 2}
+    assert reasons == {n + 2: found for n, found in bad.items()}
+    assert rows == [(n, int(field), field, int(field) + 1) for n, field in enumerate(texts) if n not in bad]
+
+
 def test_a_record_has_all_its_reasons(tmp_path: Path) -> None:
     columns = {
         "a": {"type": "INTEGER", "min": 10},

@@ -47,8 +47,16 @@ def test_parts_of_an_earlier_run_don_t_stay_behind_but_other_files_do(storage: L
     assert (tmp_path / "q_0001.csv").read_bytes() == b"3"
 
 
-def test_damaged_bytes_are_never_served(storage: LocalStorage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [True, False])
+def test_damaged_bytes_are_never_served(
+    storage: LocalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    if not linked:
+        monkeypatch.setattr(LocalStorage, "link", lambda *_: False)
     part = stored(storage, 1, b"good")
+    deliver("j", [part], storage, tmp_path)
+    assert (tmp_path / "q_0001.csv").read_bytes() == b"good"
+    (tmp_path / "q_0001.csv").unlink()
     storage.put(part.key, [b"evil"])
     with pytest.raises(StorageError, match="not those that were committed"):
         deliver("j", [part], storage, tmp_path)

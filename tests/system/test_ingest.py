@@ -95,6 +95,24 @@ def test_mended_rejects_are_sent_again(tolva: Tolva, tmp_path: Path) -> None:
     assert len(stored(tolva)) == 300
 
 
+def test_many_rejects_come_in_parts_and_are_sent_again_together(tolva: Tolva, tmp_path: Path) -> None:
+    generate(tmp_path, rows=1000, dirty=0.2, seed=SEED)
+    path = tmp_path / "clients.yaml"
+    path.write_text(path.read_text() + "output: {max_part_bytes: 3000}\n")
+    rows = expected(tmp_path / "clients.dat")
+    assert tolva("ingest", "--document", path, "--chunk", "16KB").returncode == 3
+    folder = tmp_path / "results"
+    parts = sorted(folder.glob("rejects_*.dat"))
+    assert len(parts) > 5
+    assert all(part.stat().st_size <= 3000 for part in parts)
+    assert [line for part in parts for line in part.read_text().splitlines()] == rows.rejects
+    report = [json.loads(line) for part in sorted(folder.glob("report_*")) for line in part.read_text().splitlines()]
+    assert [(r["line"], r["offset"], r["column"], r["code"], r["raw"]) for r in report] == rows.reasons
+    again = tolva("ingest", "--retry-rejects", "results", "--output", "again")
+    assert again.returncode == 3, again.stderr
+    assert f"{len(rows.rejects)} read, 0 stored" in again.stdout
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_a_limit_fails_the_job_and_still_leaves_the_report(tolva: Tolva, tmp_path: Path, *, atomic: bool) -> None:
     generate(tmp_path, rows=2000, dirty=0.2, seed=SEED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,8 @@ def ingest(
         Path | None, typer.Option(help="The job document: columns, checks, limits.", metavar="JOB.yaml")
     ] = None,
     retry_rejects: Annotated[
-        Path | None, typer.Option(help="A mended file of rejects, to be loaded as its run was.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Mended rejects, a file or a folder of them, to be loaded as their run was.", metavar="PATH"),
     ] = None,
     mode: Annotated[Mode | None, typer.Option(help="What becomes of the records that are there.")] = None,
     key: Annotated[
@@ -104,7 +106,7 @@ def _show(output: Path) -> None:
     for each in summary["by"]:
         print(f"{each['reasons']:>12,}  {each['column'] or '':<{width}}  {each['code']}")
     capped = f" (the first {summary['reported']:,} of {summary['reasons']:,} reasons)" if summary["capped"] else ""
-    print(f"report: {output}/report_0001.*{capped}; records to mend: {output}/rejects_0001.*")
+    print(f"report: {output}/report_*{capped}; records to mend: {output}/rejects_*")
 
 
 def _document(
@@ -114,9 +116,9 @@ def _document(
 
     if retry_rejects is not None:
         if files:
-            raise UsageError("Give either files or --retry-rejects FILE, not both.")
+            raise UsageError("Give either files or --retry-rejects PATH, not both.")
         values = _retried(retry_rejects) if document is None else to_json(load(document))
-        files = [str(retry_rejects)]
+        files = [f"{escape(str(retry_rejects))}/rejects_*" if retry_rejects.is_dir() else str(retry_rejects)]
     elif document is not None:
         values = to_json(load(document))
     else:
@@ -127,7 +129,7 @@ def _document(
 
 def _retried(rejects: Path) -> dict[str, Any]:
     """Return the document of the run that rejected these records; what it stored then stays."""
-    summary = rejects.parent / _SUMMARY
+    summary = (rejects if rejects.is_dir() else rejects.parent) / _SUMMARY
     try:
         values: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))["document"]
     except (OSError, ValueError, KeyError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,11 +21,13 @@ from tolva.formats.reject import PLACES, Sorted
 from tolva.formats.reject import REJECTS as REJECT_COLUMNS
 from tolva.formats.table_object import rows_and_positions
 from tolva.ingest import outputs
+from tolva.ingest.checking import Found, check, repeats
 from tolva.ingest.content import Sums
 from tolva.ingest.outputs import ChunkInfo
+from tolva.ingest.part_files import PartFiles
 from tolva.ingest.report_lines import report_lines
-from tolva.ingest.statements import BAD, FIELDS
-from tolva.model import Chunk, Done, File
+from tolva.ingest.statements import Statements
+from tolva.model import Chunk, Done, File, Part
 from tolva.work import partials
 from tolva.work.kernel import Errand
 from tolva.work.partials import Left
@@ -33,7 +35,10 @@ from tolva.work.partials import Left
 Rows = npt.NDArray[np.int64]
 
 _DUPLICATE = "duplicate"
-_TOLD = pa.schema([("n", pa.int64()), ("column", pa.string()), ("code", pa.string()), ("message", pa.string())])
+_PART_FROM_BYTES = 8 * 2**20
+_TOLD = pa.schema(
+    [("record", pa.int64()), ("n", pa.int64()), *((word, pa.string()) for word in ("column", "code", "message"))]
+)
 _BOUNDED = (pa.types.is_integer, pa.types.is_date, pa.types.is_decimal, pa.types.is_timestamp)
 
 
@@ -81,15 +86,15 @@ class _Chunk:
     def left(self) -> Iterator[Left]:
         """Yield what the task leaves; the object of good records is stored on the way."""
         found = self._found
-        fields = found.rows.rename_columns([f"__f{i}" for i in range(found.rows.num_columns)])
-        (values,) = self._ask({FIELDS: fields}, [self._settings["values"]])
-        bad = values[BAD].to_numpy().astype(bool)
-        values = values.drop_columns([BAD])
-        lost = self._refused["__row"].to_numpy()
-        good = ~bad
-        good[lost] = False
-        reasons, records = self._reasons(fields, np.flatnonzero(bad))
+        checked = check(found.rows, Statements.from_json(self._settings["statements"]), self._ask)
+        good = np.ones(found.rows.num_rows, np.bool_)
+        for one in checked.found:
+            good[one.rows] = False
+        reasons, records = self._reasons(checked.found, np.flatnonzero(~good))
+        good[self._refused["__row"].to_numpy()] = False
         rejected = records.num_rows
+        names = [name for name, _ in self._settings["columns"]]
+        values = pa.table([checked.values[i] for i in range(len(names))], names=names)
         kept = values.filter(pa.array(good))
         if kept.num_rows + rejected != found.records:
             raise EngineError(
@@ -98,33 +103,35 @@ class _Chunk:
                 file=self._file.name,
             )
         if not self._prefix:
-            yield from self._keys(values, good)
-        yield from self._lines(reasons, records)
-        info = self._info(kept, rejected, reasons)
+            yield from self._keys(kept, np.flatnonzero(good))
+        parts = list(self._parts(reasons, records))
+        yield from self._lines(reasons, records, {part.query for part in parts})
+        info = self._info(kept, rejected, reasons, parts)
         yield Left(f"{self._prefix}{outputs.INFO}", 0, pa.Table.from_pylist([asdict(info)], _info_schema()))
 
-    def _ask(self, tables: dict[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
-        return self._errand.engine.answers(self._errand.stage, tables, sqls)
+    def _ask(self, tables: Mapping[str, pa.Table], sql: str) -> pa.Table:
+        (answer,) = self._errand.engine.answers(self._errand.stage, tables, [sql])
+        return answer
 
-    def _reasons(self, fields: pa.Table, bad: Rows) -> tuple[pa.Table, pa.Table]:
+    def _reasons(self, found: Sequence[Found], bad: Rows) -> tuple[pa.Table, pa.Table]:
         """Return the reasons (``record``, ``column``, ``code``, ``message``) in the order of the file.
 
-        And the bad records (``PLACES``), each once and in their order; ``record`` is a row there.
+        And the bad records (``PLACES``), each once and in their order; ``record`` is a row there. ``bad`` are the
+        rows with a fault.
         """
         places = self._found.places(bad)
+        told = [pa.table([np.searchsorted(bad, one.rows), *_told(one)], schema=_TOLD) for one in found]
         misshapen = pa.concat_tables([self._found.rejects, self._twins()])
-        lines, told = [misshapen["line"].to_numpy()], [_numbered(misshapen)]
-        if len(bad):
-            given = fields.take(pa.array(bad)).append_column("__row", pa.array(np.arange(len(bad))))
-            (reasons,) = self._ask({FIELDS: given}, [self._settings["reasons"]])
-            lines.append(places["line"].to_numpy()[reasons["__row"].to_numpy()])
-            told.append(reasons.select(_TOLD.names).cast(_TOLD))
-        every = pa.concat_tables([places, misshapen.select(PLACES.names)])
-        # No two records begin on one line; of a format without offsets that is the number of the record.
-        each, first = np.unique(every["line"].to_numpy(), return_index=True)
-        found = pa.concat_tables(told).append_column("record", pa.array(np.searchsorted(each, np.concatenate(lines))))
-        order = np.lexsort((found["n"].to_numpy(), found["record"].to_numpy()))
-        return found.take(pa.array(order)), every.take(pa.array(first))
+        if misshapen.num_rows:
+            every = pa.concat_tables([places, misshapen.select(PLACES.names)])
+            # No two records begin on one line; of a format without offsets that is the number of the record.
+            _, first, place = np.unique(every["line"].to_numpy(), return_index=True, return_inverse=True)
+            told = [one.set_column(0, "record", pa.array(place[one["record"].to_numpy()])) for one in told]
+            told.append(_numbered(misshapen, place[len(bad) :]))
+            places = every.take(pa.array(first))
+        reasons = pa.concat_tables([_TOLD.empty_table(), *told])
+        order = np.lexsort((reasons["n"].to_numpy(), reasons["record"].to_numpy()))
+        return reasons.take(pa.array(order)), places
 
     def _twins(self) -> pa.Table:
         """Return the reasons of records that are equal to an earlier one in columns that must be unique."""
@@ -146,27 +153,35 @@ class _Chunk:
             REJECT_COLUMNS,
         )
 
-    def _keys(self, values: pa.Table, good: npt.NDArray[np.bool_]) -> Iterator[Left]:
+    def _keys(self, kept: pa.Table, rows: Rows) -> Iterator[Left]:
         keys = tuple(out for out in self._errand.stage.outputs if out.name.startswith(outputs.KEYS))
         if not keys:
             return
-        rows = np.flatnonzero(good)
-        given = values.take(pa.array(rows))
         where = (np.full(len(rows), self._file.id), np.full(len(rows), self._chunk.offset), rows)
         for column, numbers in zip(outputs.WHERE, where, strict=True):
-            given = given.append_column(column.name, pa.array(numbers, pa.int64()))
+            kept = kept.append_column(column.name, pa.array(numbers, pa.int64()))
         stage = replace(self._errand.stage, outputs=keys)
-        yield from self._errand.engine.outputs(stage, self._errand.plan, {self._file.table: [given]})
+        yield from self._errand.engine.outputs(stage, self._errand.plan, {self._file.table: [kept]})
 
-    def _lines(self, reasons: pa.Table, records: pa.Table) -> Iterator[Left]:
-        if not records.num_rows:
+    def _parts(self, reasons: pa.Table, records: pa.Table) -> Iterator[Part]:
+        """Store the lines of so many bad records that they are parts already, so that nobody copies them again."""
+        most = self._errand.plan.max_part_bytes
+        if records["raw"].nbytes < min(_PART_FROM_BYTES, most):
             return
-        lines = pa.chunked_array(report_lines(self._file.name, reasons, records), pa.binary())
-        yield Left(f"{self._prefix}{outputs.REPORT}", 0, pa.table({outputs.LINE: lines}))
-        ended = pc.binary_join_element_wise(records["raw"], b"\n", b"")
-        yield Left(f"{self._prefix}{outputs.REJECTS}", 0, pa.table({outputs.LINE: ended}))
+        files = PartFiles(self._errand.storage, self._errand.prefix, most)
+        if self._settings["report_in_parts"]:
+            yield from files.write(outputs.REPORT_KIND, report_lines(self._file.name, reasons, records))
+        kind = outputs.rejects_kind(self._settings)
+        yield from files.write(kind, _ended(records).chunks)
 
-    def _info(self, kept: pa.Table, rejected: int, reasons: pa.Table) -> ChunkInfo:
+    def _lines(self, reasons: pa.Table, records: pa.Table, done: Collection[str]) -> Iterator[Left]:
+        if records.num_rows and outputs.REPORT not in done:
+            lines = pa.chunked_array(report_lines(self._file.name, reasons, records), pa.binary())
+            yield Left(f"{self._prefix}{outputs.REPORT}", 0, pa.table({outputs.LINE: lines}))
+        if records.num_rows and outputs.REJECTS not in done:
+            yield Left(f"{self._prefix}{outputs.REJECTS}", 0, pa.table({outputs.LINE: _ended(records)}))
+
+    def _info(self, kept: pa.Table, rejected: int, reasons: pa.Table, parts: Sequence[Part]) -> ChunkInfo:
         sums = Sums() if self._prefix else self._sums()
         key, size = self._store(kept) if kept.num_rows else (None, 0)
         counted = reasons.group_by(["column", "code"]).aggregate([([], "count_all")]).to_pylist()
@@ -184,6 +199,7 @@ class _Chunk:
             key=key,
             bytes=size,
             bounds=json.dumps(_bounds(kept)),
+            parts=json.dumps([asdict(part) for part in parts]),
         )
 
     def _sums(self) -> Sums:
@@ -198,7 +214,8 @@ class _Chunk:
         columns = [kept[name].cast(arrow_type(kind)) for name, kind in self._settings["columns"]]
         table = pa.table(columns, names=[name for name, _ in self._settings["columns"]])
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
+        # Where values don't come again, looking for them in a dictionary is in vain.
+        pq.write_table(table, sink, use_dictionary=[name for name in table.column_names if repeats(table[name])])
         key = f"{self._errand.table_prefix}/{self._errand.stage.name}.parquet"
         return key, self._errand.storage.put(key, [memoryview(sink.getvalue()).cast("B")])
 
@@ -232,10 +249,21 @@ def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> It
         yield from errand.engine.outputs(replace(errand.stage, outputs=keys), errand.plan, {file.table: [given]})
 
 
-def _numbered(rejects: pa.Table) -> pa.Table:
-    """Return reasons that no fault's condition found, numbered before all others."""
+def _ended(records: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(records["raw"], b"\n", b"")
+
+
+def _told(found: Found) -> tuple[pa.Array | pa.ChunkedArray, ...]:
+    """Return what ``_TOLD`` has beside the records."""
+    fault, count = found.fault, len(found.rows)
+    words = (pa.repeat(pa.scalar(word, pa.string()), count) for word in (fault.column, fault.code))
+    return (pa.repeat(fault.number, count), *words, found.messages.cast(pa.string()))
+
+
+def _numbered(rejects: pa.Table, records: Rows) -> pa.Table:
+    """Return reasons against these records that no fault's condition found, numbered before all others."""
     first = pa.array(np.full(rejects.num_rows, -1))
-    return pa.table([first, *rejects.select(_TOLD.names[1:]).columns], _TOLD)
+    return pa.table([pa.array(records), first, *rejects.select(_TOLD.names[2:]).columns], schema=_TOLD)
 
 
 def _bounds(table: pa.Table) -> dict[str, list[str]]:

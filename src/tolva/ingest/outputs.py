@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from tolva.model import Part
 from tolva.plan import Column
 
 INFO = "info"
 """One row a chunk: see ``ChunkInfo``."""
 
 REPORT = "report"
-"""The lines of the report, as NDJSON."""
+"""The lines of the report, as NDJSON; so are its parts called."""
 
 REJECTS = "rejects"
-"""The raw bytes of bad records, each with a line end."""
+"""The raw bytes of bad records, each with a line end; so are their parts called."""
 
 REPORTS = {"ndjson": "report", "csv": "report_csv"}
 """The queries whose parts are the report, by format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What parts have in common: query, name, format (the ending of their files), and what each begins with."""
+
+    query: str
+    name: str
+    form: str
+    header: bytes = b""
+
+    def renumbered(self, part: Part, ordinal: int) -> Part:
+        """Return a part of this kind as the one of that number."""
+        return replace(part, ordinal=ordinal, name=self.file(ordinal))
+
+    def file(self, ordinal: int) -> str:
+        """Return the name of a part's file."""
+        return f"{self.name}_{ordinal:04}.{self.form}"
+
+
+REPORT_KIND = Kind(REPORT, "report", "ndjson")
+"""The parts of the report as NDJSON."""
+
+
+def rejects_kind(settings: Mapping[str, Any]) -> Kind:
+    """Return what the files of rejects have in common, by a stage's settings."""
+    return Kind(REJECTS, "rejects", settings["suffix"], settings["header"].encode())
+
 
 KEYS = "keys"
 """Good records' values of columns that must be unique, and where the records are: ``WHERE``."""
@@ -50,6 +81,7 @@ class ChunkInfo:
     """What came of a chunk. ``counts`` are [[column, code, reasons], ...]; ``bounds`` as in ``TableObject``.
 
     ``read`` = ``stored`` + ``rejected``. ``key`` is that of the object of the good records, None if there were none.
+    ``parts`` are of the report and the rejects, where there are so many lines that they are parts already.
     """
 
     file: int
@@ -65,6 +97,7 @@ class ChunkInfo:
     key: str | None
     bytes: int
     bounds: str
+    parts: str
 
 
 CHUNK_INFO = (
@@ -81,6 +114,7 @@ CHUNK_INFO = (
     Column("key", "VARCHAR"),
     Column("bytes", "BIGINT"),
     Column("bounds", "VARCHAR"),
+    Column("parts", "VARCHAR"),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tolva.ingest.outputs import Kind
 from tolva.model import Part
 from tolva.storage import Storage
 from tolva.work.parts import PartCutter
@@ -22,19 +23,19 @@ class PartFiles:
     prefix: str
     max_part_bytes: int
 
-    def write(self, query: str, name: str, form: str, header: bytes, lines: Iterable[pa.Array]) -> Iterator[Part]:
-        """Store arrays of whole lines (binary) as parts called ``name``; yield them. There is always one."""
-        cutter = PartCutter(self.max_part_bytes, header)
+    def write(self, kind: Kind, lines: Iterable[pa.Array], before: int = 0) -> Iterator[Part]:
+        """Store arrays of whole lines (binary) as parts; yield them. There is always one.
+
+        ``before``: how many parts of the kind there are already.
+        """
+        cutter = PartCutter(self.max_part_bytes, kind.header)
         for ordinal, buffers in cutter.parts(map(_encoded, lines)):
-            self.storage.put(f"{self.prefix}/{_named(name, ordinal, form)}", buffers)
+            self.storage.put(f"{self.prefix}/{kind.file(before + ordinal)}", buffers)
         for report in cutter.reports:
-            file = _named(name, report.ordinal, form)
-            key = f"{self.prefix}/{file}"
-            yield Part(query, report.ordinal, file, form, key, report.records, report.bytes, report.sha256)
-
-
-def _named(name: str, ordinal: int, form: str) -> str:
-    return f"{name}_{ordinal:04}.{form}"
+            ordinal = before + report.ordinal
+            key = f"{self.prefix}/{kind.file(ordinal)}"
+            of_file = (key, report.records, report.bytes, report.sha256)
+            yield Part(kind.query, ordinal, kind.file(ordinal), kind.form, *of_file)
 
 
 def _encoded(lines: pa.Array) -> tuple[memoryview, Any]:

@@ -85,10 +85,12 @@ def plan(
 def _load(asked: Request, partitions: int) -> Stage:
     made = statements(asked.rules, asked.fields, checked(asked.rules, asked.fields))
     settings = {
-        "values": made.values,
-        "reasons": made.reasons,
+        "statements": asdict(made),
         "columns": [[column.name, column.type] for column in asked.rules.columns],
         "unique": [list(names) for names in asked.rules.unique_sets],
+        "report_in_parts": asked.reporting == Reporting((outputs.REPORT_KIND.form,), None),
+        "suffix": asked.suffix,
+        "header": asked.header,
     }
     left = [
         Output(outputs.INFO, "", outputs.CHUNK_INFO),

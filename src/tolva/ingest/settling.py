@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tolva.errors import EngineError, TooManyRejectsError
 from tolva.formats.table_object import dropped_positions
 from tolva.ingest import outputs
 from tolva.ingest.content import Sums, whole
-from tolva.ingest.outputs import ChunkInfo, ObjectInfo
+from tolva.ingest.outputs import ChunkInfo, Kind, ObjectInfo
 from tolva.ingest.part_files import PartFiles
 from tolva.ingest.report_csv import HEADER, csv_line
 from tolva.model import Content, Done, Loaded, Part, Partial, TableObject
@@ -32,6 +33,10 @@ class _Chunk:
     info: ChunkInfo
     partial: Partial
     prefix: str
+
+    def parts(self, query: str) -> list[Part]:
+        """Return the parts that its lines are already."""
+        return [part for part in (Part(**each) for each in json.loads(self.info.parts)) if part.query == query]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +120,35 @@ def _reports(errand: Errand, chunks: list[_Chunk], totals: Totals) -> Iterator[P
     settings = errand.stage.settings
     files = PartFiles(errand.storage, errand.prefix, errand.plan.max_part_bytes)
     most = settings["max_reasons"]
-    for form in settings["reports"]:
-        told = _first(_lines(errand, chunks, outputs.REPORT), most)
-        as_asked, first_line = (map(_csv, told), HEADER) if form == "csv" else (told, b"")
-        yield from files.write(outputs.REPORTS[form], "report", form, first_line, as_asked)
-    header = settings["header"].encode()
-    lines = _lines(errand, chunks, outputs.REJECTS)
-    yield from files.write("rejects", "rejects", settings["suffix"], header, lines)
+    if most is None and settings["reports"] == [outputs.REPORT_KIND.form]:
+        yield from _assembled(errand, files, outputs.REPORT_KIND, chunks)
+    else:
+        for form in settings["reports"]:
+            told = _first(_lines(errand, chunks, outputs.REPORT), most)
+            as_asked, first_line = (map(_csv, told), HEADER) if form == "csv" else (told, b"")
+            yield from files.write(Kind(outputs.REPORTS[form], "report", form, first_line), as_asked)
+    yield from _assembled(errand, files, outputs.rejects_kind(settings), chunks)
     summary = json.dumps(_summary(settings, chunks, totals), indent=2, ensure_ascii=False).encode() + b"\n"
-    yield from files.write("summary", "summary", "json", b"", [pa.array([summary], pa.binary())])
+    yield from files.write(Kind("summary", "summary", "json"), [pa.array([summary], pa.binary())])
 
 
-def _lines(errand: Errand, chunks: list[_Chunk], output: str) -> Iterator[pa.Array]:
+def _assembled(errand: Errand, files: PartFiles, kind: Kind, chunks: list[_Chunk]) -> Iterator[Part]:
+    """Yield the parts that there are of chunks, and write those of lines that are left."""
+    bad = [chunk for chunk in chunks if chunk.info.rejected]
+    made = 0
+    for are_parts, some in groupby(bad, key=lambda chunk: bool(chunk.parts(kind.query))):
+        if are_parts:
+            parts = (part for chunk in some for part in chunk.parts(kind.query))
+        else:
+            parts = files.write(kind, _lines(errand, some, kind.query), made)
+        for part in parts:
+            made += 1
+            yield kind.renumbered(part, made)
+    if not bad:
+        yield from files.write(kind, [])
+
+
+def _lines(errand: Errand, chunks: Iterable[_Chunk], output: str) -> Iterator[pa.Array]:
     for chunk in chunks:
         for table in partials.read(errand.storage, [chunk.partial], f"{chunk.prefix}{output}", None):
             yield from table[outputs.LINE].chunks

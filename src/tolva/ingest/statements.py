@@ -1,150 +1,213 @@
-"""The SELECTs that cast and check a chunk's records, all columns and all rules in one pass.
+"""What is asked about a chunk's records, as SQL: one SELECT over texts, one over whole records.
 
-They are built in layers, each over the one before, so that every value is computed once: fields as text, values, what
-expressions of the user see, computed values, faults. Names that begin with two underscores are tolva's.
+What a column is read from decides alone whether it is good, so columns that are read are asked about text by text, each
+different one once where they repeat. What is computed from several columns is asked about records. A fault is a column
+of the answer: NULL where it isn't found, else what to tell of it. Both SELECTs are built in layers, so that every value
+is computed once. Names that begin with two underscores are tolva's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
 
 from tolva.formats.types import decimal_size
-from tolva.ingest.rules import ColumnRule, Rules
-from tolva.planner.quoting import literal, quoted
+from tolva.ingest.rules import CheckRule, ColumnRule, Rules
+from tolva.planner.quoting import literal
 
-FIELDS = "__fields"
-"""The relation of the chunk's records: columns ``__f0`` and so on are the fields, all text."""
+TEXTS = "__texts"
+"""The relation of what columns are read from: ``__t0`` and so on, by the number of the column, all text."""
 
-BAD = "__bad"
-"""Whether a record has any fault: 0 or 1."""
+RECORDS = "__records"
+"""The relation of what users' expressions see: columns that were read, and fields of other names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One reason why a record may be rejected: its condition, and its message, both as SQL."""
+    """One reason why a record may be rejected; they are reported in the order of their numbers.
+
+    Args:
+        column: the column at fault; None if it is the whole record.
+        code: what is wrong, for programs.
+        condition: when it is so, as SQL.
+        message: what is wrong, for people, if that is always the same.
+        told: else the SQL that tells it.
+    """
 
     column: str | None
     code: str
     condition: str
-    message: str
+    message: str | None = None
+    told: str = "true"
+    number: int = 0
+
+    @property
+    def sql(self) -> str:
+        """What is a column of an answer."""
+        return f"CASE WHEN {self.condition} THEN {self.told} END AS __n{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the column of this number is read from a field: SQL of its text and of its value, and what can be wrong."""
+
+    column: int
+    field: int
+    text: str
+    value: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """What is computed from records: columns by their numbers, the SELECT of all, and what can be wrong.
+
+    ``fields`` and ``columns`` are what the expressions see, by number and name.
+    """
+
+    made: tuple[int, ...]
+    fields: tuple[tuple[int, str], ...]
+    columns: tuple[tuple[int, str], ...]
+    sql: str
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """What is asked about every chunk.
+    """All that is asked about a chunk's records; ``computing`` is None where nothing is computed."""
 
-    Args:
-        values: the SELECT of all records' values, and of ``BAD``.
-        reasons: the SELECT of every reason of bad records: ``__row`` (which the fields have beside them), ``n`` (the
-            fault's number), ``column``, ``code``, ``message``.
-    """
+    readings: tuple[Reading, ...]
+    computing: Computing | None
 
-    values: str
-    reasons: str
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Statements:
+        """Read what ``asdict`` made of it, be it from JSON."""
+        readings = tuple(Reading(**{**given, "faults": _faults_from(given)}) for given in value["readings"])
+        given = value["computing"]
+        computing = Computing(**{**given, "faults": _faults_from(given)}) if given else None
+        return cls(readings, computing)
 
 
 def statements(rules: Rules, fields: Sequence[str], expressions: Mapping[str, str]) -> Statements:
-    """Return the SELECTs for these rules.
+    """Return what these rules want to know.
 
     Args:
         rules: what is asked of records.
         fields: the names of the file's fields.
         expressions: the users' expressions as they were checked, by their text.
     """
-    layers = _Layers(rules, fields, expressions)
-    faults = list(layers.faults())
-    columns = ", ".join(quoted(column.name) for column in rules.columns)
-    bad = " OR ".join(f"({fault.condition})" for fault in faults) or "false"
-    values = f"SELECT {columns}, CAST(coalesce({bad}, false) AS UTINYINT) AS {BAD} FROM ({layers.checked(())})"
-    branches = [
-        f'SELECT __row, {n} AS n, {_text(fault.column)} AS "column", {literal(fault.code)} AS code, '
-        f"{fault.message} AS message FROM checked WHERE {fault.condition}"
-        for n, fault in enumerate(faults)
-    ]
-    nothing = "SELECT 0 AS __row, 0 AS n, '' AS \"column\", '' AS code, '' AS message WHERE false"
-    checked = layers.checked(("__row",))
-    reasons = f"WITH checked AS MATERIALIZED ({checked}) {' UNION ALL '.join(branches or [nothing])}"
-    return Statements(values, reasons)
+    numbers = count()
+    position = {name: i for i, name in enumerate(fields)}
+    readings: list[Reading] = []
+    made: dict[int, ColumnRule] = {}
+    faults: list[Fault] = []
+    for i, column in enumerate(rules.columns):
+        found = _numbered(_faults(i, column), numbers)
+        if column.source is None:
+            made[i] = column
+            faults += found
+        else:
+            text = f"nullif(trim(__t{i}), '')" if column.trim else f"__t{i}"
+            value = _value(f"__x{i}", column)
+            readings.append(Reading(i, position[column.source], text, value, tuple(found)))
+    tests = (Fault(None, c.code, f"__c{i} IS NULL OR NOT __c{i}.v", c.message) for i, c in enumerate(rules.checks))
+    faults += _numbered(tests, numbers)
+    if not faults:
+        return Statements(tuple(readings), None)
+    seen = _Seen(expressions.values())
+    own = {column.name.casefold() for column in rules.columns}
+    computing = Computing(
+        made=tuple(made),
+        fields=tuple((i, name) for i, name in enumerate(fields) if name.casefold() not in own and name in seen),
+        columns=tuple((r.column, name) for r in readings if (name := rules.columns[r.column].name) in seen),
+        sql=_of_records(made, rules.checks, expressions, faults),
+        faults=tuple(faults),
+    )
+    return Statements(tuple(readings), computing)
 
 
-class _Layers:
-    def __init__(self, rules: Rules, fields: Sequence[str], expressions: Mapping[str, str]) -> None:
-        self._rules = rules
-        self._fields = fields
-        self._expressions = expressions
-        self._number = {name: i for i, name in enumerate(fields)}
-        self._read = [(i, column) for i, column in enumerate(rules.columns) if column.source is not None]
-        self._computed = [(i, column) for i, column in enumerate(rules.columns) if column.sql is not None]
-
-    def checked(self, extra: Sequence[str]) -> str:
-        """Return the SELECT that has texts (``__x0``), values by their names, and expressions' results (``__s0``)."""
-        kept = "".join(f", {name}" for name in extra)
-        texts = "".join(f", {self._text(column)} AS __x{i}" for i, column in self._read)
-        values = "".join(f", {_value(f'__x{i}', column)} AS __v{i}" for i, column in self._read)
-        read = f"SELECT *{values} FROM (SELECT *{texts} FROM {FIELDS})"
-        own = {column.name.casefold() for column in self._rules.columns}
-        shown = [f"__x{i}, __v{i} AS {quoted(column.name)}" for i, column in self._read]
-        shown += [f"__f{i} AS {quoted(name)}" for i, name in enumerate(self._fields) if name.casefold() not in own]
-        scope = f"SELECT {', '.join(shown) or '1 AS __one'}{kept} FROM ({read})"
-        tried = "".join(f", {_tried(self._expressions[str(column.sql)])} AS __s{i}" for i, column in self._computed)
-        tried += "".join(
-            f", {_tried(self._expressions[check.sql])} AS __c{i}" for i, check in enumerate(self._rules.checks)
-        )
-        results = "".join(
-            f", {_with_default(f'TRY_CAST(__s{i}.v AS {column.type})', column)} AS {quoted(column.name)}"
-            for i, column in self._computed
-        )
-        return f"SELECT *{results} FROM (SELECT *{tried} FROM ({scope}))"
-
-    def faults(self) -> Iterator[Fault]:
-        """Yield what can be wrong, in the order in which it is reported of one record."""
-        for i, column in enumerate(self._rules.columns):
-            name = quoted(column.name)
-            if column.source is not None:
-                text = f"__x{i}"
-                kind = _described(column)
-                yield Fault(
-                    column.name, "type", f"{text} IS NOT NULL AND {name} IS NULL", _says(text, f"is not {kind}")
-                )
-            else:
-                told = "can't be computed from this record"
-                broken = f"__s{i} IS NULL OR (__s{i}.v IS NOT NULL AND {name} IS NULL)"
-                yield Fault(column.name, "computed", broken, literal(told))
-            if column.required:
-                missing = (
-                    f"__x{i} IS NULL AND {name} IS NULL" if column.source else f"__s{i}.v IS NULL AND {name} IS NULL"
-                )
-                if column.source is None:
-                    missing = f"__s{i} IS NOT NULL AND {missing}"
-                yield Fault(column.name, "required", missing, literal("is empty, and a value is required"))
-            yield from _of_value(column, name)
-        for i, check in enumerate(self._rules.checks):
-            yield Fault(None, check.code, f"__c{i} IS NULL OR NOT __c{i}.v", literal(check.message))
-
-    def _text(self, column: ColumnRule) -> str:
-        field = f"__f{self._number[str(column.source)]}"
-        return f"nullif(trim({field}), '')" if column.trim else field
+def _faults_from(value: Mapping[str, Any]) -> tuple[Fault, ...]:
+    return tuple(Fault(**fault) for fault in value["faults"])
 
 
-def _of_value(column: ColumnRule, name: str) -> Iterator[Fault]:
-    shown = f"CAST({name} AS VARCHAR)"
+def of_texts(readings: Sequence[Reading]) -> str:
+    """Return the SELECT of the values (``__v0`` and so on) and faults (``__n0``) of columns that are read."""
+    numbers = [reading.column for reading in readings]
+    texts = ", ".join(f"{reading.text} AS __x{reading.column}" for reading in readings)
+    values = _more(numbers, [reading.value for reading in readings])
+    listed = [*(f"__v{i}" for i in numbers), *(fault.sql for reading in readings for fault in reading.faults)]
+    return f"SELECT {', '.join(listed)} FROM (SELECT *{values} FROM (SELECT {texts} FROM {TEXTS}))"
+
+
+def _of_records(
+    made: Mapping[int, ColumnRule],
+    checks: Sequence[CheckRule],
+    expressions: Mapping[str, str],
+    faults: Sequence[Fault],
+) -> str:
+    tried = [f"{_tried(expressions[str(column.sql)])} AS __s{i}" for i, column in made.items()]
+    tried += [f"{_tried(expressions[check.sql])} AS __c{i}" for i, check in enumerate(checks)]
+    values = [_with_default(f"TRY_CAST(__s{i}.v AS {column.type})", column) for i, column in made.items()]
+    listed = [*(f"__v{i}" for i in made), *(fault.sql for fault in faults)]
+    layers = f"SELECT *{_more(made, values)} FROM (SELECT {', '.join(tried)} FROM {RECORDS})"
+    return f"SELECT {', '.join(listed)} FROM ({layers})"
+
+
+def _more(numbers: Iterable[int], values: Iterable[str]) -> str:
+    return "".join(f", {value} AS __v{i}" for i, value in zip(numbers, values, strict=True))
+
+
+class _Seen:
+    """Which columns expressions may see: a column is named, in whatever letters, or there is something for many."""
+
+    def __init__(self, expressions: Iterable[str]) -> None:
+        self._text = " ".join(expressions).casefold()
+        self._all = "*" in self._text or "columns" in self._text
+
+    def __contains__(self, name: str) -> bool:
+        return self._all or name.replace('"', '""').casefold() in self._text
+
+
+def _numbered(faults: Iterable[Fault], numbers: Iterator[int]) -> list[Fault]:
+    return [replace(fault, number=next(numbers)) for fault in faults]
+
+
+def _faults(i: int, column: ColumnRule) -> Iterator[Fault]:
+    """Yield what can be wrong with the column of number ``i``, in the order in which it is reported of one record."""
+    value, text, result = f"__v{i}", f"__x{i}", f"__s{i}"
+    if column.source is None:
+        broken = f"{result} IS NULL OR ({result}.v IS NOT NULL AND {value} IS NULL)"
+        yield Fault(column.name, "computed", broken, "can't be computed from this record")
+        missing = f"{result} IS NOT NULL AND {result}.v IS NULL AND {value} IS NULL"
+    else:
+        told = _says(text, f"is not {_described(column)}")
+        yield Fault(column.name, "type", f"{text} IS NOT NULL AND {value} IS NULL", told=told)
+        missing = f"{text} IS NULL AND {value} IS NULL"
+    if column.required:
+        yield Fault(column.name, "required", missing, "is empty, and a value is required")
+    yield from _of_value(column, value)
+
+
+def _of_value(column: ColumnRule, value: str) -> Iterator[Fault]:
+    shown = value if column.type == "VARCHAR" else f"CAST({value} AS VARCHAR)"
     for code, sign, bound in (("min", "<", column.minimum), ("max", ">", column.maximum)):
         if bound is not None:
             told = _says(shown, f"is {'less' if sign == '<' else 'more'} than {bound}")
-            yield Fault(column.name, code, f"{name} {sign} CAST({literal(bound)} AS {column.type})", told)
+            yield Fault(column.name, code, f"{value} {sign} {value_sql(column, bound)}", told=told)
     for code, sign, length in (("min_length", "<", column.min_length), ("max_length", ">", column.max_length)):
         if length is not None:
             word = "at least" if sign == "<" else "at most"
             told = f"concat('has ', length({shown}), ' characters, {word} {length} are allowed')"
-            yield Fault(column.name, code, f"length({shown}) {sign} {length}", told)
+            yield Fault(column.name, code, f"length({shown}) {sign} {length}", told=told)
     if column.allowed:
-        listed = ", ".join(f"CAST({literal(value)} AS {column.type})" for value in column.allowed)
+        listed = ", ".join(value_sql(column, allowed) for allowed in column.allowed)
         told = _says(shown, f"is none of {', '.join(column.allowed)}")
-        yield Fault(column.name, "not_allowed", f"{name} NOT IN ({listed})", told)
+        yield Fault(column.name, "not_allowed", f"{value} NOT IN ({listed})", told=told)
     if column.pattern is not None:
         told = _says(shown, f"doesn't match {column.pattern}")
-        yield Fault(column.name, "pattern", f"NOT regexp_full_match({shown}, {literal(column.pattern)})", told)
+        yield Fault(column.name, "pattern", f"NOT regexp_full_match({shown}, {literal(column.pattern)})", told=told)
 
 
 def value_sql(column: ColumnRule, text: str) -> str:
@@ -196,7 +259,3 @@ def _says(text: str, rest: str) -> str:
     shown = f"left({text}, {_SHOWN_CHARACTERS})"
     dots = f"CASE WHEN length({text}) > {_SHOWN_CHARACTERS} THEN '...' ELSE '' END"
     return f"concat('''', {shown}, {dots}, ''' ', {literal(rest)})"
-
-
-def _text(name: str | None) -> str:
-    return "CAST(NULL AS VARCHAR)" if name is None else literal(name)

@@ -1,4 +1,4 @@
-"""Copy a completed job's parts from storage into a folder, with a manifest beside them."""
+"""Bring a completed job's parts from storage into a folder, with a manifest beside them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tolva.storage import Storage
 
 MANIFEST = "manifest.json"
 
-_COPIES = 2
-"""How many parts are copied at once: checking one takes a core, and syncing one none."""
+_AT_ONCE = 2
+"""How many parts are delivered at once: checking one takes a core, and syncing one none."""
 
 
 def check_folder(folder: Path) -> None:
@@ -43,8 +43,8 @@ def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) 
     manifest = manifest_of(job_id, parts)
     stale = {Path(part["name"]).name for part in _manifest(folder)["output"]} - {part.name for part in parts}
     try:
-        with ThreadPoolExecutor(_COPIES) as pool:
-            list(pool.map(lambda part: _copy(part, storage, folder / part.name), parts))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda part: _place(part, storage, folder / part.name), parts))
         crash.point("deliver.before_manifest")
         _replace(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
         for name in stale:
@@ -66,16 +66,16 @@ def manifest_of(job_id: str, parts: Sequence[Part]) -> dict[str, Any]:
     return {"job": job_id, "output": [{key: part[key] for key in keep} for part in listed]}
 
 
-def _copy(part: Part, storage: Storage, path: Path) -> None:
+def _place(part: Part, storage: Storage, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
-    digest = hashlib.sha256()
-    with temporary.open("wb") as file:
-        for block in storage.stream(part.key):
-            digest.update(block)
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != part.sha256:
+    temporary.unlink(missing_ok=True)
+    # What was delivered is deleted from storage: then the file is the object's only name.
+    if storage.link(part.key, temporary):
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        digest = _copy(storage, part.key, temporary)
+    if digest != part.sha256:
         temporary.unlink()
         raise StorageError(
             f"{part.name}: the stored bytes are not those that were committed (sha256 differs). "
@@ -85,6 +85,18 @@ def _copy(part: Part, storage: Storage, path: Path) -> None:
     crash.point("deliver.before_rename")
     temporary.replace(path)
     crash.point("deliver.after_rename")
+
+
+def _copy(storage: Storage, key: str, path: Path) -> str:
+    """Write an object into a file, to stay there; return its sha256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for block in storage.stream(key):
+            digest.update(block)
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
 
 
 def _replace(path: Path, data: bytes) -> None:

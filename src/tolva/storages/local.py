@@ -67,6 +67,14 @@ class LocalStorage:
             while block := file.read(block_bytes):
                 yield memoryview(block)
 
+    def link(self, key: str, path: Path) -> bool:
+        """Give the object the second name ``path``; False where the system doesn't, as from one disk to another."""
+        try:
+            os.link(self._path(key), path)
+        except OSError:
+            return False
+        return True
+
     def size(self, key: str) -> int | None:
         """Return the object's length in bytes, or None when there is none."""
         with storage_errors(key, self._root):

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
 import obstore
 from obstore.exceptions import (
@@ -88,6 +89,10 @@ class S3Storage:
                 view = memoryview(piece)
                 for start in range(0, len(view), block_bytes):
                     yield view[start : start + block_bytes]
+
+    def link(self, key: str, path: Path) -> bool:  # noqa: ARG002 - no bucket can
+        """Leave it at that: every file made of an object of a bucket is a copy."""
+        return False
 
     def size(self, key: str) -> int | None:
         """Return the object's length in bytes, or None when there is none."""

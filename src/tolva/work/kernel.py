@@ -36,8 +36,7 @@ class Errand:
     @property
     def prefix(self) -> str:
         """Where this attempt's objects go."""
-        claim = self.claim
-        return f"jobs/{claim.job_id}/{claim.stage}/{claim.ordinal}/{claim.attempt}"
+        return self.claim.prefix
 
     @property
     def table_prefix(self) -> str:

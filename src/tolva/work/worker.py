@@ -78,7 +78,7 @@ class Worker:
             self._dispatcher.publish(self._catalog.release([(c.task_id, c.attempt) for c in claims]))
             return
         refused, ready = self._catalog.commit(outcomes)
-        self._discard(outcomes, refused)
+        self._discard(claims, outcomes, refused)
         self._dispatcher.publish(ready)
         crash.point("worker.told")
         self._on_change({claim.job_id for claim in claims})
@@ -123,11 +123,15 @@ class Worker:
             raise StateError(f"Job {job_id} has tasks but no plan.", job=job_id)
         return pickle.dumps(Plan.from_json(plan))
 
-    def _discard(self, outcomes: list[Outcome], refused: set[tuple[int, int]]) -> None:
+    def _discard(self, claims: list[Claim], outcomes: list[Outcome], refused: set[tuple[int, int]]) -> None:
+        """Delete what refused attempts have stored. Parts may be earlier tasks' objects, which stay."""
+        own = {(claim.task_id, claim.attempt): f"{claim.prefix}/" for claim in claims}
         for outcome in outcomes:
-            if isinstance(outcome, Done) and (outcome.task_id, outcome.attempt) in refused:
-                kept = [outcome.partial.key] if outcome.partial else []
-                self._storage.delete(kept + [part.key for part in outcome.parts])
+            attempt = (outcome.task_id, outcome.attempt)
+            if isinstance(outcome, Done) and attempt in refused:
+                left = [outcome.partial.key] if outcome.partial else []
+                left += [part.key for part in outcome.parts]
+                self._storage.delete(key for key in left if key.startswith(own[attempt]))
 
 
 def _failed(claim: Claim, error: TolvaError) -> Failed:
