@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -137,11 +137,8 @@ def _assembled(errand: Errand, files: PartFiles, kind: Kind, chunks: list[_Chunk
     bad = [chunk for chunk in chunks if chunk.info.rejected]
     made = 0
     for are_parts, some in groupby(bad, key=lambda chunk: bool(chunk.parts(kind.query))):
-        if are_parts:
-            parts = (part for chunk in some for part in chunk.parts(kind.query))
-        else:
-            parts = files.write(kind, _lines(errand, some, kind.query), made)
-        for part in parts:
+        there = chain.from_iterable(chunk.parts(kind.query) for chunk in some) if are_parts else None
+        for part in there or files.write(kind, _lines(errand, some, kind.query), made):
             made += 1
             yield kind.renumbered(part, made)
     if not bad:

@@ -70,7 +70,7 @@ class LocalStorage:
     def link(self, key: str, path: Path) -> bool:
         """Give the object the second name ``path``; False where the system doesn't, as from one disk to another."""
         try:
-            os.link(self._path(key), path)
+            os.link(self.path(key), path)
         except OSError:
             return False
         return True
