@@ -383,6 +383,7 @@ class Failed:
     attempt: int
     error: dict[str, Any]
     retryable: bool
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

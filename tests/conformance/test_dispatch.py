@@ -66,7 +66,7 @@ class Inbox:
         self._gate = threading.Event()
         self._gate.set()
 
-    def __call__(self, hints: Sequence[Hint]) -> None:
+    def __call__(self, hints: Sequence[Hint]) -> float:
         with self._changed:
             self.at_work += 1
             self.most_at_work = max(self.at_work, self.most_at_work)
@@ -78,6 +78,7 @@ class Inbox:
             self._changed.notify_all()
         if self._fail(hints):
             raise RuntimeError("try again")
+        return 0.0
 
     def close(self) -> None:
         """Let no handler call end."""
@@ -227,9 +228,9 @@ def test_draining_wakes_idle_handlers(dispatcher: Dispatcher) -> None:
 def test_a_handler_may_publish(dispatcher: Dispatcher) -> None:
     seen = Inbox()
 
-    def handler(hints: Sequence[Hint]) -> None:
+    def handler(hints: Sequence[Hint]) -> float:
         dispatcher.publish(Hint(hint.task_id + 1, Role.REDUCE) for hint in hints if hint.task_id < 5)
-        seen(hints)
+        return seen(hints)
 
     dispatcher.subscribe(list(Role), handler, slots=1, batch_bytes=0)
     dispatcher.publish([Hint(0, Role.SCAN)])
@@ -311,3 +312,24 @@ def test_a_few_hints_are_shared_among_the_slots() -> None:
     inbox.open()
     inbox.wait_for(lambda: len(inbox.ids()) == 4)
     assert dispatcher.drain(PATIENCE_SECONDS)
+
+
+def test_between_two_slow_tasks_others_have_their_turn() -> None:
+    dispatcher, inbox = LocalDispatcher(), Inbox()
+    inbox.close()
+
+    def slow(hints: Sequence[Hint]) -> float:
+        inbox(hints)
+        return 10.0
+
+    dispatcher.publish([Hint(n, Role.SCAN, 0, "big", "many") for n in range(100)])
+    dispatcher.subscribe([Role.SCAN], slow, slots=1, batch_bytes=100)
+    inbox.wait_for(lambda: inbox.at_work == 1)
+    dispatcher.publish([Hint(100, Role.SCAN, 0, "small", "one")])
+    inbox.open()
+
+    inbox.wait_for(lambda: 100 in inbox.ids() and len(inbox.batches) > 10)
+
+    assert {100} in [{hint.task_id for hint in batch} for batch in inbox.batches[1:3]]
+    assert {len(batch) for batch in inbox.batches[1:10]} == {1}
+    dispatcher.drain(PATIENCE_SECONDS)

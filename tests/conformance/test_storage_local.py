@@ -129,12 +129,22 @@ def test_bytes_are_synced_before_their_name_appears_and_new_folders_after(
     assert [name for name, _ in synced] == ["bytes", "storage/a/b"]
 
 
-def test_reading_takes_no_copy(tmp_path: Path) -> None:
+def test_reading_much_takes_no_copy(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
-    storage.put("k", [b"0123456789"])
+    storage.put("k", [b"0123456789" * 2000])
 
-    first, second = storage.get("k", [(0, 5), (5, 5)])
+    first, second = storage.get("k", [(0, 10_000), (10_000, 10_000)])
 
     assert first.obj is second.obj
     assert first.readonly
-    assert whole(storage, "k") == b"0123456789"
+    assert whole(storage, "k") == b"0123456789" * 2000
+
+
+def test_small_objects_that_are_held_keep_no_files_open(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.put("k", [b"0123456789"])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    held = [storage.get("k", [(n, 2), (0, n)]) for n in range(9)] + [storage.get("k")]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert held[3] == [b"34", b"012"]
+    assert held[-1] == [b"0123456789"]

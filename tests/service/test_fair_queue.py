@@ -26,7 +26,7 @@ def filled(hints: Iterable[Hint]) -> FairQueue:
 
 
 def take(queue: FairQueue, most: int = 1) -> list[Hint]:
-    return queue.take(ALL, 100, most, share=1)
+    return queue.take(ALL, 100, lambda _job, _role: most, share=1)
 
 
 def test_one_task_waits_for_one_turn_of_a_client_with_thousands() -> None:
@@ -72,7 +72,7 @@ def test_late_stages_go_first_within_a_job() -> None:
 def test_every_hint_comes_out_once_in_batches_of_one_job_and_role(hints: list[Hint], most: int, share: int) -> None:
     queue = filled(hints)
     out: list[Hint] = []
-    while batch := queue.take(ALL, 100, most, share):
+    while batch := queue.take(ALL, 100, lambda _job, _role: most, share):
         assert len(batch) <= most
         assert len(batch) == 1 or sum(each.bytes for each in batch) <= 100
         assert len({(each.client, each.job_id, each.role) for each in batch}) == 1

@@ -113,9 +113,9 @@ def test_files_may_be_mapped_whatever_their_size(children: Children, tmp_path: P
     assert ask(children, "map") == size
 
 
-def test_a_child_leaves_no_core_and_opens_few_files(children: Children) -> None:
+def test_a_child_leaves_no_core_and_opens_a_limited_number_of_files(children: Children) -> None:
     assert ask(children, "core") == (0, 0)
-    assert ask(children, "files") <= 1024
+    assert ask(children, "files") <= 2**16
 
 
 def test_a_file_ends_at_its_limit(children: Children) -> None:

@@ -36,7 +36,9 @@ class Http:
         self._url = url
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
-        self._client = httpx2.Client(base_url=url, headers=headers, timeout=timeout)
+        # Loading the certificates of all authorities takes longer than many a command; http needs none.
+        verify = url.startswith("https:")
+        self._client = httpx2.Client(base_url=url, headers=headers, timeout=timeout, verify=verify)
 
     def close(self) -> None:
         """Let go of connections."""

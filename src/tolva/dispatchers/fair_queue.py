@@ -8,7 +8,7 @@ on end and free their files.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
 
 from tolva.model import Hint
@@ -33,13 +33,15 @@ class FairQueue:
         job = jobs.setdefault(hint.job_id, {role: {} for role in FIRST_TO_LAST})
         job[hint.role].setdefault(hint.task_id, hint)
 
-    def take(self, roles: Collection[Role], batch_bytes: int, max_hints: int, share: int) -> list[Hint]:
+    def take(
+        self, roles: Collection[Role], batch_bytes: int, most: Callable[[str, Role], int], share: int
+    ) -> list[Hint]:
         """Take the next hint of these roles, and small ones of the same job and role; empty when there is none.
 
         Args:
             roles: what may be taken.
             batch_bytes: more than one hint only while they are at most this in all.
-            max_hints: at most so many.
+            most: how many of a job (by its id) and role at most.
             share: at most this part (1 of ``share``) of what the job has for the role, so that others get some, too.
         """
         for client, jobs in self._clients.items():
@@ -47,9 +49,8 @@ class FairQueue:
                 for role in FIRST_TO_LAST:
                     if job[role] and role in roles:
                         self._next_turn(client, job_id)
-                        return self._batch(
-                            client, job_id, role, batch_bytes, min(-(-len(job[role]) // share), max_hints)
-                        )
+                        max_hints = min(-(-len(job[role]) // share), most(job_id, role))
+                        return self._batch(client, job_id, role, batch_bytes, max_hints)
         return []
 
     def _next_turn(self, client: str, job_id: str) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable
 
 from tolva.dispatch import Handler
 from tolva.dispatchers.fair_queue import FairQueue
+from tolva.dispatchers.pace import Pace
 from tolva.model import Hint
 from tolva.plan import Role
 
-_MAX_BATCH_HINTS = 64
 _MIN_PAUSE_SECONDS = 0.05
 _MAX_PAUSE_SECONDS = 5.0
 
@@ -28,6 +28,7 @@ class LocalDispatcher:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._queue = FairQueue()
+        self._pace = Pace()
         self._put_off: list[tuple[float, list[Hint]]] = []
         self._errors: dict[int, int] = {}
         self._paused: set[Role] = set()
@@ -84,7 +85,7 @@ class LocalDispatcher:
         with self._changed:
             while not self._draining:
                 due_seconds = self._requeue_due()
-                if batch := self._queue.take(roles - self._paused, batch_bytes, _MAX_BATCH_HINTS, share=slots):
+                if batch := self._queue.take(roles - self._paused, batch_bytes, self._pace.most, share=slots):
                     return batch
                 self._changed.wait(due_seconds)
             return []
@@ -104,12 +105,13 @@ class LocalDispatcher:
 
     def _deliver(self, handler: Handler, batch: list[Hint]) -> None:
         try:
-            handler(batch)
+            seconds = handler(batch)
         except Exception:  # noqa: BLE001 - whatever it was, the hints must be delivered again
             _log.warning("A handler failed; its %d hints are delivered again.", len(batch), exc_info=True)
             self._put_off_batch(batch)
         else:
             with self._changed:
+                self._pace.learn(batch[0].job_id, batch[0].role, len(batch), seconds)
                 for hint in batch:
                     self._errors.pop(hint.task_id, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from tolva.gateway.views import JobDetailView, detail_view
 from tolva.gateway.waiting import bell, heard
 from tolva.jobs.service import JobService
 from tolva.states import JobStatus
+
+_log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.25
 """The least time between two looks at a job, however fast it goes on."""
@@ -29,7 +32,10 @@ class Seen:
 
 
 class Followed:
-    """A job that somebody follows. ``seen`` is what the last look showed; None when it can't be seen any more."""
+    """A job that somebody follows. ``seen`` is what the last look showed.
+
+    It is None when the job can't be seen any more, be it that it was forgotten or that looking went wrong.
+    """
 
     def __init__(self, service: JobService, job_id: str) -> None:
         self._service = service
@@ -53,6 +59,9 @@ class Followed:
                 try:
                     self.seen = await run_in_threadpool(self._look, last_part)
                 except TolvaError:
+                    self.seen = None
+                except Exception:  # noqa: BLE001 - whatever it is, followers must not wait for a look that never comes
+                    _log.exception("Job %s can't be followed any more.", self._job_id)
                     self.seen = None
                 async with self._news:
                     self._looks += 1

@@ -26,6 +26,9 @@ from tolva import crash
 from tolva.storage import Buffer
 from tolva.storages.failures import storage_errors
 
+_COPIED_BYTES = 16 * 2**10
+"""Up to so many bytes are read rather than mapped: a map keeps its file open, and a task may need thousands."""
+
 _UNFINISHED = ".unfinished"
 """How the names of objects end that are still being written; no key ends so."""
 
@@ -54,12 +57,15 @@ class LocalStorage:
         return True
 
     def get(self, key: str, ranges: Sequence[tuple[int, int]] | None = None) -> list[memoryview]:
-        """Return the ranges asked for, as views of a memory map that lives as long as they do."""
-        with storage_errors(key, self._root), self.path(key).open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            # An empty file can't be mapped.
-            whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
-        return [whole] if ranges is None else [whole[offset : offset + length] for offset, length in ranges]
+        """Return the ranges asked for: large ones as views of a memory map that lives as long as they do."""
+        with storage_errors(key, self._root), self.path(key).open("rb", buffering=0) as file:
+            descriptor = file.fileno()
+            size = os.fstat(descriptor).st_size
+            wanted = [(0, size)] if ranges is None else ranges
+            if min(size, sum(length for _, length in wanted)) <= _COPIED_BYTES:
+                return [memoryview(os.pread(descriptor, length, offset)) for offset, length in wanted]
+            whole = memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+        return [whole[offset : offset + length] for offset, length in wanted]
 
     def stream(self, key: str, *, block_bytes: int = 8 * 2**20) -> Iterator[memoryview]:
         """Yield the object's bytes in order, in blocks of at most ``block_bytes``."""

@@ -17,7 +17,8 @@ from pathlib import Path
 MARGIN_BYTES = 256 * 2**20
 """What a child needs beside the memory of its tasks: engine, reader and one chunk in pieces."""
 
-_FILES_MAX = 1024
+_FILES_MAX = 2**16
+"""A task that reads what thousands of others left maps as many files, each of which counts as open."""
 
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_TSYNC = 1, 1

@@ -66,15 +66,18 @@ class Tasks:
         for plan, claim in tasks:
             if _runs_users_sql((plan, claim)):
                 self._seal()
+            began = time.perf_counter()
+            outcome: Done | Failed
             try:
-                outcomes.append(self._run(plan, claim))
+                outcome = self._run(plan, claim)
             except TolvaError as error:
-                outcomes.append(Failed(claim.task_id, claim.attempt, error.to_dict(), error.retryable))
+                outcome = Failed(claim.task_id, claim.attempt, error.to_dict(), error.retryable)
                 healthy = healthy and not isinstance(error, (EngineError, OutOfMemoryError))
             except MemoryError:
                 short = OutOfMemoryError("The task ran out of memory. Give --memory more, or make --chunk smaller.")
-                outcomes.append(Failed(claim.task_id, claim.attempt, short.to_dict(), short.retryable))
+                outcome = Failed(claim.task_id, claim.attempt, short.to_dict(), short.retryable)
                 healthy = False
+            outcomes.append(replace(outcome, seconds=time.perf_counter() - began))
         return outcomes, healthy
 
     def _seal(self) -> None:
@@ -83,11 +86,9 @@ class Tasks:
             self._sealed = True
 
     def _run(self, plan: Plan, claim: Claim) -> Done:
-        began = time.perf_counter()
         stage = plan.stage(claim.stage)
         kernel = self._kernel(stage.kernel)
-        done = kernel(Errand(plan, stage, claim, self._storage, self._engine))
-        return replace(done, seconds=time.perf_counter() - began)
+        return kernel(Errand(plan, stage, claim, self._storage, self._engine))
 
     def _kernel(self, name: str) -> Kernel:
         """Return the kernel of that name; its module is loaded with its first task."""

@@ -67,21 +67,25 @@ class Worker:
         """Take hints of these roles, up to ``slots`` batches at once."""
         self._dispatcher.subscribe(roles, self.handle, slots=slots, batch_bytes=_BATCH_BYTES)
 
-    def handle(self, hints: Sequence[Hint]) -> None:
-        """Work on the tasks behind the hints to the end. Hints that lead nowhere are no error."""
+    def handle(self, hints: Sequence[Hint]) -> float:
+        """Work on the tasks behind the hints to the end. Hints that lead nowhere are no error.
+
+        Return the seconds that the tasks ran.
+        """
         claims = self._catalog.claim([hint.task_id for hint in hints], self._name, self._lease_seconds)
         if not claims:
-            return
+            return 0.0
         try:
             outcomes = self._run(claims)
         except Cancelled:
             self._dispatcher.publish(self._catalog.release([(c.task_id, c.attempt) for c in claims]))
-            return
+            return 0.0
         refused, ready = self._catalog.commit(outcomes)
         self._discard(claims, outcomes, refused)
         self._dispatcher.publish(ready)
         crash.point("worker.told")
         self._on_change({claim.job_id for claim in claims})
+        return sum(outcome.seconds for outcome in outcomes)
 
     def check(self) -> None:
         """Hear at once of jobs that are over, and stop their tasks."""
