@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -39,17 +39,17 @@ def task_setup(settings: Settings, nice: int = 0) -> TaskSetup:
     )
 
 
-def new_children(settings: Settings, count: int, *, nice: int = 0) -> Children:
-    """Return children that run tasks and prepare jobs."""
+def new_children(settings: Settings, count: int, *, nice: int = 0, preload: Sequence[str] = ()) -> Children:
+    """Return children that run tasks and prepare jobs; they have the modules to ``preload`` from the start."""
     setup = task_setup(settings, nice)
     bury_strangers(setup.spill)
-    return Children(count, PrepareOrRun(setup), preload=_PRELOAD, bury=partial(bury, setup.spill))
+    return Children(count, PrepareOrRun(setup), preload=(*_PRELOAD, *preload), bury=partial(bury, setup.spill))
 
 
 @contextmanager
-def runner(settings: Settings) -> Iterator[Run]:
+def runner(settings: Settings, preload: Sequence[str] = ()) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
-    children = new_children(settings, settings.workers)
+    children = new_children(settings, settings.workers, preload=preload)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
     gc.freeze()

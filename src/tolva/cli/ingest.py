@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tolva.jobs.documents import JobDocument
 
 _DONE_WITH_REJECTS = 3
+_PRELOAD = ("tolva.ingest.chunks", "tolva.jobs.prepare_ingest")
 _SUMMARY = "summary_0001.json"
 
 
@@ -77,7 +78,7 @@ def ingest(
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
     job = _document(files or [], document, retry_rejects, changes)
     base = document.parent if document and not files and not retry_rejects else Path()
-    with runner(settings) as job_run:
+    with runner(settings, _PRELOAD) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
 
         try:

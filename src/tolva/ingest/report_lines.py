@@ -57,7 +57,8 @@ def _to_escape(texts: pa.ChunkedArray) -> list[str]:
         if data is None or not len(chunk):
             continue
         first, last = np.frombuffer(offsets, np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
-        held = np.frombuffer(data, np.uint8)[first:last]
-        odd = (held < ord(" ")) | (held == ord('"')) | (held == ord("\\"))
-        found.update(np.unique(held[odd]).tolist())
+        held = bytes(memoryview(data)[first:last])
+        found.update(code for code in b'"\\' if code in held)
+        if held and np.frombuffer(held, np.uint8).min() < ord(" "):
+            found.update(code for code in range(ord(" ")) if code in held)
     return sorted(map(chr, found), key=lambda character: character != "\\")
