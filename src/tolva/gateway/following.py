@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import TolvaError
 from tolva.gateway.views import JobDetailView, detail_view
-from tolva.gateway.waiting import bell, heard
+from tolva.gateway.waiting import bell
 from tolva.jobs.service import JobService
 from tolva.states import JobStatus
 
@@ -54,7 +54,7 @@ class Followed:
     async def watch(self) -> None:
         """Look again and again, until the job is over."""
         last_part = 0
-        async with bell(self._service, self._job_id) as rung:
+        async with bell(self._service, self._job_id) as news:
             while True:
                 try:
                     self.seen = await run_in_threadpool(self._look, last_part)
@@ -69,7 +69,7 @@ class Followed:
                 if self.seen is None or self.seen.job.status.final:
                     return
                 last_part = self.seen.last_part
-                await heard(rung)
+                await news.heard()
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     def _look(self, last_part: int) -> Seen:

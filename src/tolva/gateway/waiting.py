@@ -11,38 +11,54 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.jobs.service import JobService, Snapshot
 
-_LOOK_AGAIN_SECONDS = 1.0
-"""News from other processes isn't heard of, and a stopping server must not be kept waiting."""
+_FIRST_LOOK_SECONDS = 0.02
+_LAST_LOOK_SECONDS = 1.0
+"""A stopping server must not be kept waiting for longer."""
+_LOOK_SHARE = 0.25
+"""How late news of another process may come, as a share of the time that was waited for it already."""
+
+
+class Bell:
+    """Rings whenever the job went on by what this process did.
+
+    News from other processes isn't heard of, so whoever waits looks again now and then: soon at first, for the sake of
+    small jobs, and less and less often.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._rung = asyncio.Event()
+        self._began = time.monotonic()
+
+    def ring(self) -> None:
+        """Say, from any thread, that there is news."""
+        with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    async def heard(self, seconds: float = _LAST_LOOK_SECONDS) -> None:
+        """Return when there may be news, at the latest after ``seconds``."""
+        waited = time.monotonic() - self._began
+        pause = min(max(_LOOK_SHARE * waited, _FIRST_LOOK_SECONDS), _LAST_LOOK_SECONDS, seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), pause)
+        self._rung.clear()
 
 
 @asynccontextmanager
-async def bell(service: JobService, job_id: str) -> AsyncIterator[asyncio.Event]:
-    """Have an event inside the block that is set whenever the job went on."""
-    loop = asyncio.get_running_loop()
-    rung = asyncio.Event()
-
-    def ring() -> None:
-        with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-            loop.call_soon_threadsafe(rung.set)
-
-    with service.watching(job_id, ring):
-        yield rung
-
-
-async def heard(rung: asyncio.Event, seconds: float = _LOOK_AGAIN_SECONDS) -> None:
-    """Return when there may be news, at the latest after ``seconds``."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(rung.wait(), seconds)
-    rung.clear()
+async def bell(service: JobService, job_id: str) -> AsyncIterator[Bell]:
+    """Have a bell inside the block for who waits for news of the job."""
+    each = Bell()
+    with service.watching(job_id, each.ring):
+        yield each
 
 
 async def until_over(service: JobService, job_id: str, client: str | None, seconds: float) -> Snapshot:
     """Return the job when it is over, or as it is after ``seconds``."""
     deadline = time.monotonic() + seconds
-    async with bell(service, job_id) as rung:
+    async with bell(service, job_id) as news:
         while True:
             job = await run_in_threadpool(service.job, job_id, client)
             left = deadline - time.monotonic()
             if job.status.final or left <= 0:
                 return await run_in_threadpool(service.snapshot, job_id, client)
-            await heard(rung, min(left, _LOOK_AGAIN_SECONDS))
+            await news.heard(left)

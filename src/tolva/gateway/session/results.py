@@ -11,7 +11,7 @@ from tolva.gateway.access import Caller
 from tolva.gateway.session.messages import SubmitResults
 from tolva.gateway.session.wire import Wire
 from tolva.gateway.views import detail_view, part_view
-from tolva.gateway.waiting import bell, heard
+from tolva.gateway.waiting import bell
 from tolva.jobs.service import JobService, Snapshot
 from tolva.model import Part
 from tolva.protocol import MAX_DATA_BYTES, WINDOW_BYTES, Frame
@@ -57,7 +57,7 @@ class Pusher:
     async def run(self) -> None:
         """Push until the job is over and all its results are sent. Errors are TolvaError or Ended."""
         sequence = 0
-        async with bell(self._service, self._job_id) as rung:
+        async with bell(self._service, self._job_id) as news:
             while True:
                 snapshot = await run_in_threadpool(self._service.snapshot, self._job_id, self._caller.scope)
                 await self._tell(snapshot)
@@ -66,7 +66,7 @@ class Pusher:
                 if snapshot.job.status.final:
                     await self._wire.say("finished", job=self._view(snapshot))
                     return
-                await heard(rung)
+                await news.heard()
 
     async def acknowledge(self, message: SubmitResults) -> None:
         """Note what the client has for good; once that is all of a completed job, it counts as retrieved."""
