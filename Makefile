@@ -38,8 +38,8 @@ kills: $(VENV)/ready-dev  ## kill tolva by the hundreds (docs/testing.md has the
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos
 
-cluster-tests: $(VENV)/ready-dev  ## the long tests of a fleet: TPC-H whole, 20 rolling restarts
-	@TOLVA_TPCH=all TOLVA_RESTARTS=20 $(BIN)/pytest --quiet -s tests/cluster
+cluster-tests: $(VENV)/ready-dev  ## the long tests of a fleet: TPC-H whole, 20 rolling restarts, machines cut off
+	@TOLVA_TPCH=all TOLVA_RESTARTS=20 TOLVA_CUTS=all $(BIN)/pytest --quiet -s tests/cluster tests/chaos/test_cuts.py
 
 simulation: $(VENV)/ready-dev  ## N seeds of the task protocol: messages doubled, lost, reordered; workers die (10,000)
 	@TOLVA_DELIVERIES=$(or $(N),10000) $(BIN)/pytest --quiet -s tests/conformance/test_protocol_simulation.py
@@ -47,9 +47,10 @@ simulation: $(VENV)/ready-dev  ## N seeds of the task protocol: messages doubled
 cluster-demo: $(VENV)/ready-dev  ## the four questions by a fleet of 2 workers, with its servers, on this machine
 	@$(BIN)/python benchmarks/fleet_questions.py
 
-cluster-bench: $(VENV)/ready-dev  ## what a fleet costs: the four questions, and 10,000 empty tasks
+cluster-bench: $(VENV)/ready-dev  ## what a fleet costs: the four questions, 10,000 empty tasks, small jobs
 	@$(BIN)/python benchmarks/fleet_questions.py 4000000 5
 	@$(BIN)/python benchmarks/empty_tasks.py
+	@$(BIN)/python benchmarks/fleet_small_jobs.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

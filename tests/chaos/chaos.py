@@ -72,11 +72,7 @@ class Chaos:
 
     def recover(self) -> None:
         """Thaw whom it is time to thaw, and start processes until there are enough."""
-        now = time.monotonic()
-        for until, worker in self._frozen:
-            if now >= until:
-                worker.signal(signal.SIGCONT)
-        self._frozen = [(until, worker) for until, worker in self._frozen if now < until]
+        self._thaw()
         for _ in range(_WORKERS - sum(worker.running for worker in self._fleet.workers)):
             self._fleet.worker("--concurrency", "1", "--lease-seconds", str(LEASE_SECONDS), "--grace-seconds", "5")
         if self._gateway is None or not self._gateway.running:
@@ -90,12 +86,20 @@ class Chaos:
         self._frozen = []
         self.recover()
 
+    def _thaw(self) -> None:
+        now = time.monotonic()
+        for until, worker in self._frozen:
+            if now >= until:
+                worker.signal(signal.SIGCONT)
+        self._frozen = [(until, worker) for until, worker in self._frozen if now < until]
+
     def _worker(self) -> Process:
         """Choose a worker that works; if none does yet, wait for one."""
         wait_for(self._workers, "a worker that is up", self._fleet.logs)
         return self._chance.choice(self._workers())
 
     def _workers(self) -> list[Process]:
+        self._thaw()  # all may be frozen, and who waits for one that isn't does nothing else
         frozen = [worker for _, worker in self._frozen]
         return [
             worker

@@ -14,22 +14,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import mixed_jobs
-import pytest
+from checks import check_ends, check_nothing_is_left
 from customers import Customer
-from fleet import Fleet, wait_for
+from fleet import Fleet
 
 from chaos import Chaos
 from servers.postgresql import Postgresql
 from servers.rabbitmq import Rabbitmq
 from servers.s3 import S3
-from tolva.catalog import Kept
 from tolva.client import Client
-from tolva.config import Places, Settings, connect
 from tolva.gateway.access import new_key
-from tolva.jobs.cleaner import Cleaner
-from tolva.jobs.stored import sweep
 from tolva.model import KeyRole
-from tolva.states import TaskState
 
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 PER_CENT = float(os.environ.get("TOLVA_CHAOS", "0"))
@@ -82,32 +77,3 @@ def test_whatever_is_harmed_every_row_counts_once(
         check_nothing_is_left(fleet)
         sent = {customer.name: dict(customer.done) for customer in customers}
         print(f"{time.monotonic() - began:.0f} s; {dict(chaos.done)}; jobs: {sent}", flush=True)
-
-
-def check_ends(fleet: Fleet, customers: list[Customer]) -> None:
-    """Every job that was sent is there once, in the status it must have, and nobody holds a task."""
-    expected = {job_id: status for customer in customers for job_id, status in customer.jobs.items()}
-    jobs = fleet.catalog.jobs(limit=10_000)
-    assert {job.id: job.status for job in jobs} == expected
-    held = [task for job in jobs for task in fleet.catalog.tasks(job.id) if task.state is TaskState.RUNNING]
-    assert held == []
-    wait_for(lambda: not any(worker.tasks for worker in fleet.catalog.fleet()), "leases to end")
-
-
-def check_nothing_is_left(fleet: Fleet) -> None:
-    """Once the jobs' time is over, the storage holds exactly the objects of the stored tables."""
-    places = Places(fleet.database, fleet.rabbitmq.url, f"{fleet.s3.url}/{fleet.name}", fleet.name)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in fleet.s3.access.environment().items():
-            patch.setenv(name, value)
-        settings = Settings(fleet.folder / "state", 1, 2**20, 2**30, 15.0, None, cluster=places)
-        backends = connect(settings)
-    try:
-        cleaner = Cleaner(backends, Kept(0.0, 0.0, 0.0), settle_seconds=0.0)
-        cleaner.clean()
-        sweep(backends.catalog, backends.storage)
-        left = set(backends.storage.list(""))
-        assert left == backends.catalog.stored_keys("tables")
-        assert cleaner.clean_orphans() == []
-    finally:
-        backends.catalog.close()

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mixed_jobs
+import pytest
 from fleet import Fleet, wait_for
 
 from servers.postgresql import Postgresql
@@ -30,6 +31,7 @@ ATTEMPTS = 100
 KINDS = ("query", "export", "ingest")
 GOOD = (0, 3)
 """The exit codes of jobs that are done; 3: with rejects."""
+_REPORTED_DEATHS = 20
 
 OF_WORKERS = [
     *(f"catalog.{step}.{when}" for step in ("claim", "commit", "renew") for when in ("before", "after")),
@@ -96,18 +98,18 @@ class Jobs:
         return self._folder / f"out-{self._number}"
 
 
+@pytest.mark.parametrize("kind", KINDS if PER_CENT else [random.Random(SEED).choice(KINDS)])
 def test_whoever_dies_at_a_named_place_is_made_up_for(
-    postgresql: Postgresql, rabbitmq: Rabbitmq, s3: S3, tmp_path: Path
+    postgresql: Postgresql, rabbitmq: Rabbitmq, s3: S3, tmp_path: Path, kind: str
 ) -> None:
-    chance = random.Random(SEED)
+    chance = random.Random(f"{SEED} {kind}")
     fleet = Fleet(postgresql, rabbitmq, s3, tmp_path, attempts=ATTEMPTS)
     try:
-        for kind in KINDS if PER_CENT else [chance.choice(KINDS)]:
-            deaths = deaths_of(kind, chance)
-            chosen = deaths * max(1, round(TIMES * PER_CENT / 100)) if PER_CENT else [chance.choice(deaths)]
-            print(f"TOLVA_SEED={SEED}: {kind}, {len(chosen)} deaths", flush=True)
-            missed = suffer(Jobs(fleet, kind, tmp_path / kind, chance), chosen)
-            print(f"{kind}: the place was not come to by {dict(missed)}", flush=True)
+        deaths = deaths_of(kind, chance)
+        chosen = deaths * max(1, round(TIMES * PER_CENT / 100)) if PER_CENT else [chance.choice(deaths)]
+        print(f"TOLVA_SEED={SEED}: {kind}, {len(chosen)} deaths", flush=True)
+        missed = suffer(Jobs(fleet, kind, tmp_path / kind, chance), chosen)
+        print(f"{kind}: {len(chosen) - missed.total()} died; not come to: {dict(missed)}", flush=True)
         live = fleet.catalog.jobs(limit=10_000, statuses=[JobStatus.PENDING, JobStatus.WIP])
         # Killed before it had its plan, a job is nobody's; it goes when its time is over.
         assert [job.id for job in live if job.plan is not None] == []
@@ -128,17 +130,19 @@ def deaths_of(kind: str, chance: random.Random) -> list[Death]:
 def suffer(jobs: Jobs, deaths: list[Death]) -> Counter[str]:
     """Run a job for each death; return the places that were not come to."""
     missed: Counter[str] = Counter()
-    for die, point in deaths:
+    for number, (die, point) in enumerate(deaths):
+        if number and not number % _REPORTED_DEATHS:
+            print(f"{number} of {len(deaths)}", flush=True)
         missed[point] += not die(jobs, point)
         jobs.check()
-        for worker in jobs.fleet.workers:
-            worker.kill()
     return +missed
 
 
 def worker_dies(jobs: Jobs, point: str) -> bool:
     """Run a job with a worker that dies at the place, then with another; return whether it did die."""
     fleet = jobs.fleet
+    for worker in fleet.workers:
+        worker.kill()
     first = fleet.worker("--concurrency", "1", "--lease-seconds", LEASE_SECONDS, TOLVA_CRASH_POINT=point)
     command = fleet.start(*jobs.words())
     wait_for(lambda: not first.running or command.poll() is not None or _failed(fleet), "an end, good or bad")
@@ -158,7 +162,8 @@ def _failed(fleet: Fleet) -> bool:
 def submitter_dies(jobs: Jobs, point: str) -> bool:
     """Run a job by a command that dies at the place, then take it up; return whether it did die."""
     fleet = jobs.fleet
-    fleet.worker("--concurrency", "1", "--lease-seconds", LEASE_SECONDS)
+    if not any(worker.running for worker in fleet.workers):
+        fleet.worker("--concurrency", "1", "--lease-seconds", LEASE_SECONDS)
     words = jobs.words()
     first = fleet.start(*words, TOLVA_CRASH_POINT=point)
     _, err = first.communicate(timeout=300)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
@@ -63,10 +63,10 @@ class Fleet:
         }
         self.catalog = PostgresqlCatalog(self.database)
 
-    def worker(self, *words: str, **environment: str) -> Process:
-        """Start a worker."""
+    def worker(self, *words: str, on: Sequence[str] = (), **environment: str) -> Process:
+        """Start a worker. ``on``: the words that run it on another machine."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        self.workers.append(Process([TOLVA, "worker", *words], log, env={**self.environment, **environment}))
+        self.workers.append(Process([*on, TOLVA, "worker", *words], log, env={**self.environment, **environment}))
         return self.workers[-1]
 
     def gateway(self, port: int, *words: str | Path) -> Process:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from servers.install import need
-from servers.process import Folder, Process, free_port
+from servers.process import LOOPBACK, Folder, Process, free_port
 from tolva.catalogs.postgresql import PostgresqlCatalog
 
 
@@ -23,19 +23,23 @@ class Postgresql:
 
     Args:
         durable: sync what is committed. Tests kill processes, never the machine, so they do without.
+        address: where it listens.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, address: str = LOOPBACK) -> None:
         self._programs = need("postgresql", "/usr/lib/postgresql/*/bin/postgres").parent
         self._folder = Folder("postgresql")
         self._data = self._folder.path / "data"
         self._data.mkdir()
         self._durable = durable
         self._port = free_port()
-        self.url = f"postgresql://tolva@127.0.0.1:{self._port}"
+        self._address = address
+        self.url = f"postgresql://tolva@{address}:{self._port}"
         self._as_user = _as_user(self._folder.path)
         words = ["--username=tolva", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D", self._data]
         subprocess.run([*self._as_user, self._programs / "initdb", *words], check=True, capture_output=True)
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {address}/24 trust\n")
         self._process = self._started()
         PostgresqlCatalog(f"{self.url}/template1").close()
 
@@ -77,7 +81,7 @@ class Postgresql:
     def _started(self) -> Process:
         settings = {
             "port": self._port,
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self._address,
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_buffers": "64MB",

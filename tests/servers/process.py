@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 START_SECONDS = 180.0
+LOOPBACK = "127.0.0.1"
 
 
 _given: set[int] = set()

@@ -8,10 +8,11 @@ import shutil
 import kombu
 
 from servers.install import need
-from servers.process import Folder, Process, free_port
+from servers.process import LOOPBACK, Folder, Process, free_port
 
 _CONFIG = """
-listeners.tcp.local = 127.0.0.1:{port}
+listeners.tcp.local = {address}:{port}
+loopback_users = none
 log.file.level = warning
 disk_free_limit.absolute = 50MB
 vm_memory_high_watermark.absolute = 1GB
@@ -19,15 +20,15 @@ vm_memory_high_watermark.absolute = 1GB
 
 
 class Rabbitmq:
-    """A running broker at ``url``."""
+    """A running broker at ``url``; ``address`` is where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, address: str = LOOPBACK) -> None:
         self._program = need("rabbitmq-server", "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server")
         self._folder = Folder("rabbitmq")
         self._port = free_port()
         self._mapper_port = free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
-        (self._folder.path / "rabbitmq.conf").write_text(_CONFIG.format(port=self._port))
+        self.url = f"amqp://guest:guest@{address}:{self._port}//"
+        (self._folder.path / "rabbitmq.conf").write_text(_CONFIG.format(address=address, port=self._port))
         (self._folder.path / "plugins").write_text("[].")
         mapper = need("erlang-base", "/usr/lib/erlang/erts-*/bin/epmd")
         words = [mapper, "-address", "127.0.0.1", "-port", str(self._mapper_port)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
-from servers.process import Folder, Process, free_port
+from servers.process import LOOPBACK, Folder, Process, free_port
 
 _BUCKET = "tolva"
 
@@ -35,15 +35,16 @@ class Access:
 
 
 class S3:
-    """A running server with one bucket."""
+    """A running server with one bucket; ``address`` is where it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, address: str = LOOPBACK) -> None:
         self._folder = Folder("s3")
+        self._address = address
         self._ports = {
             name + kind: free_port() for name in ("master", "volume", "filer", "s3") for kind in (".port", ".port.grpc")
         }
         key_id, secret = secrets.token_hex(8), secrets.token_hex(16)
-        self.access = Access(f"http://127.0.0.1:{self._ports['s3.port']}", key_id, secret)
+        self.access = Access(f"http://{address}:{self._ports['s3.port']}", key_id, secret)
         self.url = f"s3://{_BUCKET}"
         identity = {
             "name": "tests",
@@ -80,8 +81,8 @@ class S3:
             Path(sys.executable).with_name("weed"),
             "server",
             f"-dir={folder}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={self._address}",
+            f"-ip.bind={self._address}",
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=64",
             "-volume.max=0",
