@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -46,3 +48,20 @@ def _once_at_work(pid: int, state: Path) -> list[psutil.Process]:
         assert time.monotonic() < give_up, "no task was committed"
         time.sleep(0.005)  # the event of another process, seen in its folder
     return psutil.Process(pid).children(recursive=True)
+
+
+def test_a_worker_misses_no_signal() -> None:
+    """Each comes about when the wait for it begins."""
+    program = (
+        "import os, random, signal\n"
+        "from tolva.cli.worker import _StopSignals\n"
+        "for _ in range(100):\n"
+        "    if not (child := os.fork()):\n"
+        "        signals = _StopSignals()\n"
+        "        signal.signal(signal.SIGALRM, lambda *_: None)\n"
+        "        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 1e-4))\n"
+        "        signals.wait()\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

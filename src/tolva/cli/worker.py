@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import signal
 import socket
 import sys
 import threading
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -89,9 +89,7 @@ class _Fleet:
         self._roles = roles
         self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._children: Children = new_children(settings, settings.workers)
-        self._stop = threading.Event()
-        signal.signal(signal.SIGTERM, self._stop_asked)
-        signal.signal(signal.SIGINT, self._stop_asked)
+        self._stop = _StopSignals()
 
     def work(self, grace_seconds: float) -> None:
         """Take tasks until told to stop; then finish or hand back what runs."""
@@ -119,6 +117,7 @@ class _Fleet:
         _tell(f"worker {self._name} takes {', '.join(self._roles)}, {self._settings.workers} at once")
         self._stop.wait()
         _tell(f"worker {self._name} stops")
+        threading.Thread(target=self._hand_back, name="hand-back", daemon=True).start()
         worker.stop(grace_seconds)
         muster.end()
         backends.catalog.close()
@@ -129,7 +128,7 @@ class _Fleet:
 
         from tolva.config import connect  # noqa: PLC0415 - likewise
 
-        while not self._stop.is_set():
+        while not self._stop.asked:
             try:
                 connect(replace(self._settings, patience_seconds=_FIRST_PATIENCE_SECONDS)).catalog.close()
                 return connect(self._settings)
@@ -144,11 +143,34 @@ class _Fleet:
         memory = sum(resident_bytes(pid) for pid in [os.getpid(), *self._children.pids])
         return WorkerReport(self._name, socket.gethostname(), self._roles, self._settings.workers, memory)
 
-    def _stop_asked(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._stop.is_set():
-            # Whoever can't wait: killing the children makes their handlers hand their tasks back.
-            threading.Thread(target=self._children.close, name="hand-back", daemon=True).start()
-        self._stop.set()
+    def _hand_back(self) -> None:
+        """Wait for another signal, of somebody who can't wait: once killed, children's tasks are handed back."""
+        self._stop.wait()
+        self._children.close()
+
+
+class _StopSignals:
+    """SIGTERM and SIGINT, none of which is missed.
+
+    They come through a pipe: a handler of Python's runs between two steps of the main thread, so one that comes while
+    that begins to wait for a lock is never run, or finds the lock taken.
+    """
+
+    def __init__(self) -> None:
+        self._pipe, self._end = socket.socketpair()
+        self._end.setblocking(False)
+        signal.set_wakeup_fd(self._end.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a signal that nobody has waited for."""
+        return bool(select.select([self._pipe], [], [], 0)[0])
+
+    def wait(self) -> None:
+        """Return with the next signal."""
+        self._pipe.recv(1)
 
 
 def _tell(text: str) -> None:
