@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from tolva.storage import Storage
 
 
+SMALL_BYTES = 512 * 2**20
+"""With less memory than that for all tasks, what can wait is not kept ready."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where a fleet's truth, hints and bytes are, as URLs; ``name`` tells fleets that share a broker apart."""

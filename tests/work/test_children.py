@@ -56,6 +56,15 @@ def test_a_child_is_kept_for_the_next_call(children: Children) -> None:
     assert ask(children, "pid") == ask(children, "pid")
 
 
+def test_a_child_that_doesn_t_last_ends_with_its_call() -> None:
+    pool = Children(1, setup, lasting=False)
+    pool.prestart()
+    assert pool.pids == []
+    assert ask(pool, "pid") != ask(pool, "pid")
+    assert pool.pids == []
+    pool.close()
+
+
 def test_errors_cross_with_their_facts_and_the_child_is_kept(children: Children) -> None:
     pid = ask(children, "pid")
     with pytest.raises(QueryError, match="no such thing") as caught:

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from tolva.config import Settings, connect, open_storage
+from tolva.config import SMALL_BYTES, Settings, connect, open_storage
 from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
+from tolva.machine import spare_memory
 from tolva.work.children import Children
 from tolva.work.setup import TaskSetup, bury, bury_strangers
 
@@ -39,11 +40,16 @@ def task_setup(settings: Settings, nice: int = 0) -> TaskSetup:
     )
 
 
-def new_children(settings: Settings, count: int, *, nice: int = 0, preload: Sequence[str] = ()) -> Children:
+def new_children(
+    settings: Settings, count: int, *, nice: int = 0, preload: Sequence[str] = (), lasting: bool = True
+) -> Children:
     """Return children that run tasks and prepare jobs; they have the modules to ``preload`` from the start."""
+    if settings.memory_bytes < SMALL_BYTES:
+        spare_memory()
     setup = task_setup(settings, nice)
     bury_strangers(setup.spill)
-    return Children(count, PrepareOrRun(setup), preload=(*_PRELOAD, *preload), bury=partial(bury, setup.spill))
+    modules = (*_PRELOAD, *preload)
+    return Children(count, PrepareOrRun(setup), preload=modules, bury=partial(bury, setup.spill), lasting=lasting)
 
 
 @contextmanager

@@ -87,9 +87,8 @@ _SHARE = 0.6
 """Of the memory there is; the rest is for the files that the system keeps at hand, and for others."""
 
 
-_SMALL_BYTES = 512 * 2**20
 _SMALL_CHUNK = "2MB"
-"""With less memory than that, one child and small chunks are what fits, unless something else is said."""
+"""With less memory than ``SMALL_BYTES``, one child and small chunks are what fits, unless something else is said."""
 
 
 def settings(
@@ -104,7 +103,7 @@ def settings(
 
     What wasn't said comes from what the container (else the machine) has.
     """
-    from tolva.config import Settings, default_state  # noqa: PLC0415 - keeps --help quick
+    from tolva.config import SMALL_BYTES, Settings, default_state  # noqa: PLC0415 - keeps --help quick
     from tolva.machine import machine  # noqa: PLC0415 - likewise
 
     folder = state or default_state()
@@ -117,7 +116,7 @@ def settings(
     if not os.access(folder, os.W_OK):
         raise UsageError(f"The state folder {folder} can't be written. Give another with --state or TOLVA_STATE.")
     here = machine()
-    small = memory != MEMORY and size(memory) < _SMALL_BYTES
+    small = memory != MEMORY and size(memory) < SMALL_BYTES
     workers = workers or (1 if small else here.processors)
     share = min(_TASK_BYTES, int(here.memory_bytes * _SHARE) // workers)
     return Settings(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tolva.catalog import Catalog
 from tolva.cli.house import new_children
-from tolva.config import Settings, connect
+from tolva.config import SMALL_BYTES, Settings, connect
 from tolva.jobs import folder_lock
 from tolva.jobs.crew import CrewSettings
 from tolva.jobs.service import JobService, ServiceSettings
@@ -25,7 +25,8 @@ def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> I
     """Have a started job service and its catalog inside the block; only one at a time may use the state folder."""
     with folder_lock.hold(settings.state / "locks" / "server", f"The state folder {settings.state}"):
         children = new_children(settings, settings.workers, nice=_NICE)
-        preparers = new_children(settings, 1)
+        # With little memory the one that prepares jobs is there only while it does.
+        preparers = new_children(settings, 1, lasting=settings.memory_bytes >= SMALL_BYTES)
         for each in (children, preparers):
             threading.Thread(target=each.prestart, name="prestart", daemon=True).start()
         backends = connect(settings)

@@ -73,6 +73,7 @@ class Children:
         setup: gets a new child ready.
         preload: modules that the fork server loads, so that children have them from the start.
         bury: called with the process id of each child that has ended, to remove what it may have left behind.
+        lasting: whether a child waits for the next call; else it ends with its own, and nothing is held between calls.
     """
 
     def __init__(
@@ -82,12 +83,14 @@ class Children:
         *,
         preload: Sequence[str] = (),
         bury: Callable[[int], None] | None = None,
+        lasting: bool = True,
     ) -> None:
         self._context = multiprocessing.get_context("forkserver")
         # The allocator's settings are read as Arrow is loaded, so they come first.
         self._context.set_forkserver_preload(["tolva.work.allocator", "tolva.work.deaf", *preload])
         self._setup = setup
         self._bury = bury
+        self._lasting = lasting
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._all: set[_Child] = set()
@@ -122,7 +125,9 @@ class Children:
             self._idle.put(self._keep(child))
 
     def prestart(self) -> None:
-        """Start the children now rather than with their first request."""
+        """Start the children now rather than with their first request, if they last."""
+        if not self._lasting:
+            return
         idle = [self._idle.get() for _ in range(self._idle.qsize())]
         for child in idle:
             started = child
@@ -159,7 +164,7 @@ class Children:
             return child
 
     def _keep(self, child: _Child | None) -> _Child | None:
-        if child is not None and child.alive and not child.tainted:
+        if self._lasting and child is not None and child.alive and not child.tainted:
             return child
         if child is not None:
             self._end(child)
