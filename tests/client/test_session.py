@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import itertools
 import json
 import os
 import random
@@ -11,6 +13,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cutting_proxy import cutting
@@ -24,7 +27,7 @@ from tolva.client import Client, JobInfo, session
 from tolva.client.session import Work, run_session
 from tolva.errors import NotAllowedError, QueryError
 from tolva.gateway.session.wire import Ended, Wire
-from tolva.protocol import PATH, SUBPROTOCOL
+from tolva.protocol import PATH, SUBPROTOCOL, Frame
 from tolva.states import JobStatus
 
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -163,6 +166,34 @@ def test_what_breaks_the_rules_ends_the_connection(server: Server, message: str 
         socket.send(message)
         with pytest.raises(ConnectionClosed):
             socket.recv()
+
+
+def test_a_declared_sha256_is_verified(server: Server) -> None:
+    content = b"a\n1\n2\n"
+    wrong, right = (hashlib.sha256(each).hexdigest() for each in (b"other", content))
+    with said(server) as socket:
+        numbers = itertools.count(1)
+
+        def ask(type_: str, **values: Any) -> dict[str, Any]:
+            number = next(numbers)
+            socket.send(json.dumps({"type": type_, "request": number, **values}))
+            while (answer := json.loads(socket.recv())).get("request") != number:
+                pass
+            found: dict[str, Any] = answer
+            return found
+
+        socket.send('{"type": "begin_connection"}')
+        socket.recv()
+        document = {"kind": "query", "tables": {"t": {}}, "queries": {"q": "SELECT sum(a) AS s FROM t"}}
+        job = ask("submit_job", document=document)["job"]["id"]
+        for sha256, outcome in ((wrong, "error"), (right, "uploaded")):
+            upload = ask("upload", job=job, table="t", name="x.csv", sha256=sha256)
+            assert upload["received_bytes"] == 0
+            socket.send(Frame(upload["upload"], 0, 0, content).encode())
+            ended = ask("end_upload", upload=upload["upload"])
+            assert ended["type"] == outcome
+            assert outcome == "uploaded" or ended["code"] == "checksum"
+        assert ask("start_job", job=job)["type"] == "job"
 
 
 def test_a_session_has_one_connection(server: Server) -> None:

@@ -124,6 +124,51 @@ def test_a_wrong_checksum_changes_nothing(api: Api) -> None:
     assert api.answer(job) == "n,s\n10,45\n"
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_declared_sha256_is_that_of_the_whole_file(api: Api, pack: Any) -> None:
+    job = api.submit(question())
+    content = pack(HEADER + rows(0, 100_000))
+    wrong, right = (hashlib.sha256(each).hexdigest().encode() for each in (b"other", content))
+    for sha256, code in ((wrong, 422), (right, 204)):
+        url = _create(api, job, len(content), sha256)
+        assert _patch(api, url, 0, content[:100]).headers["upload-offset"] == "100"
+        assert _patch(api, url, 100, content[100:-1]).headers["upload-offset"] == str(len(content) - 1)
+        assert all(stage["tasks_created"] == 0 for stage in api.job(job)["progress"]["stages"])
+        last = _patch(api, url, len(content) - 1, content[-1:])
+        assert last.status_code == code, last.text
+        if code == 422:
+            assert last.json()["code"] == "checksum"
+            assert api.head(url, headers=VERSION).status_code == 404
+    api.start_job(job)
+    api.wait(job)
+    assert api.answer(job) == f"n,s\n100000,{sum(range(100_000))}\n"
+
+
+def test_a_declared_sha256_outlives_the_server(tmp_path: Path) -> None:
+    content = HEADER + rows(0, 1000)
+    server = Server(tmp_path)
+    server.start()
+    with server.client() as api:
+        job = api.submit(question())
+        url = _create(api, job, len(content), hashlib.sha256(content).hexdigest().encode())
+        assert _patch(api, url, 0, content[:5000]).headers["upload-offset"] == "5000"
+    server.kill()
+    server.start()
+    with server.client() as api:
+        assert _patch(api, url, 5000, content[5000:]).status_code == 204
+        api.start_job(job)
+        api.wait(job)
+        assert api.answer(job) == "n,s\n1000,499500\n"
+    server.close()
+
+
+def test_what_is_no_sha256_is_refused(api: Api) -> None:
+    job = api.submit(question())
+    metadata = f"table dA==,filename eA==,sha256 {base64.b64encode(b'short').decode()}"
+    answer = api.post(f"/api/v1/jobs/{job}/tus", headers=VERSION | {"Upload-Length": "1", "Upload-Metadata": metadata})
+    assert (answer.status_code, "64 hexadecimal digits" in answer.json()["detail"]) == (422, True)
+
+
 def test_terminate(api: Api) -> None:
     job = api.submit(question())
     url = _create(api, job, 100)
@@ -144,8 +189,9 @@ def test_what_isnt_tus_is_refused(api: Api) -> None:
         assert answer.status_code == 422, metadata
 
 
-def _create(api: Api, job: str, length: int) -> str:
-    metadata = ",".join(f"{k} {base64.b64encode(v).decode()}" for k, v in {"table": b"t", "filename": b"x.csv"}.items())
+def _create(api: Api, job: str, length: int, sha256: bytes | None = None) -> str:
+    said = {"table": b"t", "filename": b"x.csv"} | ({} if sha256 is None else {"sha256": sha256})
+    metadata = ",".join(f"{k} {base64.b64encode(v).decode()}" for k, v in said.items())
     headers = VERSION | {"Upload-Length": str(length), "Upload-Metadata": metadata}
     answer = api.post(f"/api/v1/jobs/{job}/tus", headers=headers)
     assert answer.status_code == 201, answer.text

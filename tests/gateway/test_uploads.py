@@ -89,14 +89,24 @@ def test_declared_sha256_is_verified(api: Api, header: str) -> None:
     refused = api.put_file(job, "t/x.csv", content, **{header: wrong})
     assert (refused.status_code, refused.json()["code"]) == (422, "checksum")
     assert api.put_file(job, "t/x.csv", content, **{header: "sha-256=:AAAA:"}).status_code == 422
-    files = api.get(f"/api/v1/jobs/{job}/files").json()["files"]
-    assert [file["received_bytes"] for file in files] == [0]
-    api.delete(f"/api/v1/jobs/{job}")
-    job = api.submit(question())
+    assert api.get(f"/api/v1/jobs/{job}/files").json()["files"] == []
     assert api.put_file(job, "t/x.csv", content, **{header: right}).status_code == 201
+    assert api.put_file(job, "t/x.csv", content, **{header: right}).status_code == 200
+    assert api.put_file(job, "t/x.csv", content, **{header: wrong}).status_code == 409
     api.start_job(job)
     api.wait(job)
     assert api.answer(job) == "n,s\n1000,499500\n"
+
+
+def test_one_that_is_verified_goes_on_after_it_broke_off(server: Server, api: Api) -> None:
+    job = api.submit(question())
+    content = HEADER + rows(0, 20_000)
+    digest = _digest("Digest", content)
+    _break_off(server, job, "t/x.csv", content, 100_000, f"Digest: {digest}\r\n")
+    assert _send_again(api, job, "t/x.csv", content, Digest=digest) == 201
+    api.start_job(job)
+    api.wait(job)
+    assert api.answer(job) == f"n,s\n20000,{sum(range(20_000))}\n"
 
 
 def test_start_tells_what_is_missing(server: Server, api: Api) -> None:
@@ -150,11 +160,12 @@ def test_bad_files_are_refused(api: Api) -> None:
     assert api.put_file(job, "nope/x.csv", b"a\n1\n").status_code == 404
 
 
-def _break_off(server: Server, job: str, name: str, content: bytes, at: int) -> None:
+def _break_off(server: Server, job: str, name: str, content: bytes, at: int, headers: str = "") -> None:
     """Send ``at`` bytes of a file and hang up, once the server knows of the file."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
-        head = f"PUT /api/v1/jobs/{job}/files/{name} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n\r\n"
+        place = f"/api/v1/jobs/{job}/files/{name}"
+        head = f"PUT {place} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
         connection.sendall(head.encode() + content[:at])
         deadline = time.monotonic() + PATIENCE_SECONDS
         with server.client() as api:
@@ -163,10 +174,10 @@ def _break_off(server: Server, job: str, name: str, content: bytes, at: int) -> 
                 time.sleep(0.02)
 
 
-def _send_again(api: Api, job: str, name: str, content: bytes) -> int:
+def _send_again(api: Api, job: str, name: str, content: bytes, **headers: str) -> int:
     """Send a file that broke off; the server may still be at what came before."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (answer := api.put_file(job, name, content)).status_code == 409:
+    while (answer := api.put_file(job, name, content, **headers)).status_code == 409:
         assert time.monotonic() < deadline, answer.text
     return answer.status_code
 

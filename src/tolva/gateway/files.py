@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from tolva.errors import ConflictError, TolvaError, UsageError
 from tolva.gateway.access import Called
+from tolva.gateway.hands import by_hand
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, FileListView, FileView, file_view
 from tolva.jobs.receiver import Receiver
@@ -54,7 +55,7 @@ async def put(
 ) -> FileView:
     """Send a file. Sent again after it broke off, it goes on; with the same bytes as before, nothing changes.
 
-    With a sha256 (``Digest`` or ``Repr-Digest``) nothing of the file is worked on before it was verified.
+    With a sha256 (``Digest`` or ``Repr-Digest``) nothing of the file is worked on before it is whole and verified.
     """
     sha256 = declared_sha256(repr_digest or digest)
     upload = await run_in_threadpool(
@@ -65,22 +66,22 @@ async def put(
     if upload.ended:
         response.status_code = 200
         return file_view(upload)
-    receiver = await run_in_threadpool(service.receive, upload, hold=sha256 is not None)
+    receiver = await by_hand(service.receive, upload)
     receiver.go_on_with(seen)
-    return file_view(await take(body, receiver, keep=sha256 is None))
+    return file_view(await take(body, receiver, keep=True))
 
 
 async def take(body: Body, receiver: Receiver, *, keep: bool) -> Upload:
     """Feed the rest of the body; when it breaks off, what arrived is kept, or forgotten if it can't be verified."""
     try:
         while block := await body.read():
-            await run_in_threadpool(receiver.write, block)
-        return await run_in_threadpool(receiver.end)
+            await by_hand(receiver.write, block)
+        return await by_hand(receiver.end)
     except ClientDisconnect:
-        await run_in_threadpool(_keep, receiver, body.rest()) if keep else await run_in_threadpool(receiver.abandon)
+        await by_hand(_keep, receiver, body.rest()) if keep else await by_hand(receiver.abandon)
         raise
     except TolvaError:
-        await run_in_threadpool(receiver.abandon)
+        await by_hand(receiver.abandon)
         raise
 
 

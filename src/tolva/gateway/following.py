@@ -19,7 +19,11 @@ from tolva.states import JobStatus
 _log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.25
-"""The least time between two looks at a job, however fast it goes on."""
+_PAUSE_SECONDS_EACH = 0.005
+"""The least time between two looks at a job, however fast it goes on, and for each of its followers if that is more."""
+
+_WOKEN_TOGETHER = 8
+"""Followers that are told of a look at once; the event loop has other work, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,19 @@ class Followed:
                 except Exception:  # noqa: BLE001 - whatever it is, followers must not wait for a look that never comes
                     _log.exception("Job %s can't be followed any more.", self._job_id)
                     self.seen = None
-                async with self._news:
-                    self._looks += 1
-                    self._news.notify_all()
+                await self._tell()
                 if self.seen is None or self.seen.job.status.final:
                     return
                 last_part = self.seen.last_part
                 await news.heard()
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_SECONDS_EACH * self.followers))
+
+    async def _tell(self) -> None:
+        self._looks += 1
+        for _ in range(0, self.followers, _WOKEN_TOGETHER):
+            async with self._news:
+                self._news.notify(_WOKEN_TOGETHER)
+            await asyncio.sleep(0)
 
     def _look(self, last_part: int) -> Seen:
         # Parts are asked for after the job: of one that is over all are there then.

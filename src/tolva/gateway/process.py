@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from tolva.errors import TolvaError
 from tolva.gateway.access import Called
 from tolva.gateway.files import cancelled_on_failure
+from tolva.gateway.hands import by_hand
 from tolva.gateway.multipart import FormFile
 from tolva.gateway.services import Service
 from tolva.jobs.documents import JobDocument
@@ -59,9 +60,9 @@ async def process(request: Request, service: Service, caller: Called) -> Process
         blocks = _large(form.blocks())
         first = await anext(blocks)
         upload = await run_in_threadpool(service.begin_upload, job.id, caller.scope, table, form.name or _FIELD)
-        receiver = await run_in_threadpool(service.receive, upload)
+        receiver = await by_hand(service.receive, upload)
         lines = await _take(receiver, first, blocks)
-        await run_in_threadpool(receiver.end)
+        await by_hand(receiver.end)
         await run_in_threadpool(service.start_job, job.id, caller.scope)
     return Processing(
         jobId=job.id,
@@ -79,9 +80,9 @@ async def _take(receiver: Receiver, first: bytes, blocks: AsyncIterator[bytes]) 
         lines += block.count(b"\n")
         last = block[-1:]
         try:
-            await run_in_threadpool(receiver.write, block)
+            await by_hand(receiver.write, block)
         except TolvaError:
-            await run_in_threadpool(receiver.abandon)
+            await by_hand(receiver.abandon)
             raise
         block = await anext(blocks, b"")
     return lines + (last != b"\n")

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.gateway.access import Called
 from tolva.gateway.files import BODY, Body, cancelled_on_failure, declared_sha256, take
+from tolva.gateway.hands import by_hand
 from tolva.gateway.jobs import wait_as_preferred
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, JobDetailView, detail_view
@@ -96,7 +97,7 @@ async def replace(
         upload = await run_in_threadpool(
             service.begin_upload, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
         )
-        receiver = await run_in_threadpool(service.receive, upload, hold=sha256 is not None)
+        receiver = await by_hand(service.receive, upload)
         await take(Body(request), receiver, keep=False)
         await run_in_threadpool(service.start_job, job.id, caller.scope)
     response.headers["Location"] = f"{API}/jobs/{job.id}"

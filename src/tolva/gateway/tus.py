@@ -2,7 +2,7 @@
 
 With the extensions creation, checksum, expiration and termination. An offset is acknowledged when its bytes are
 durable; from there any client goes on, also after the server was killed. The table and the file's name are the
-upload's metadata ``table`` and ``filename`` (or ``name``).
+upload's metadata ``table`` and ``filename`` (or ``name``). With ``sha256`` among it the whole file is verified, too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Annotated
@@ -21,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from tolva.errors import ConflictError, TolvaError, TooLargeError, UsageError
 from tolva.gateway.access import Called
 from tolva.gateway.files import Body
+from tolva.gateway.hands import by_hand
 from tolva.gateway.services import Service
 from tolva.gateway.views import API
 from tolva.jobs.receiver import Receiver
@@ -35,6 +37,7 @@ _ALGORITHMS: dict[str, Callable[[], hashlib._Hash]] = {
     "sha256": hashlib.sha256,
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),
 }
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MEDIA_TYPE = "application/offset+octet-stream"
 
 
@@ -84,7 +87,10 @@ def create(
     table, name = said.get("table"), said.get("filename", said.get("name"))
     if table is None or name is None:
         raise UsageError("Upload-Metadata must have table and filename, each with its value in base64.")
-    upload = service.begin_upload(job_id, caller.scope, table, name, size_bytes=upload_length)
+    sha256 = said.get("sha256")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise UsageError("Upload-Metadata: sha256 is that of the whole file, 64 hexadecimal digits in lower case.")
+    upload = service.begin_upload(job_id, caller.scope, table, name, size_bytes=upload_length, sha256=sha256)
     if upload_length == 0 and not upload.ended:
         upload = service.receive(upload).end()
     _say(response, service, upload)
@@ -133,7 +139,7 @@ async def patch(
             f"The upload has {upload.received_bytes} bytes; go on there.", received_bytes=upload.received_bytes
         )
     if not upload.ended:
-        receiver = await run_in_threadpool(service.receive, upload, hold=checksum.expected is not None)
+        receiver = await by_hand(service.receive, upload, hold=checksum.expected is not None)
         await _take(Body(request), receiver, checksum)
         service.keep(receiver)
         upload = receiver.upload
@@ -182,21 +188,21 @@ async def _take(body: Body, receiver: Receiver, checksum: _Checksum) -> None:
         while block := await body.read():
             checksum.update(block)
             _check_length(receiver, len(block))
-            await run_in_threadpool(receiver.write, block)
+            await by_hand(receiver.write, block)
         checksum.check()
         whole = receiver.received_bytes == receiver.upload.bytes
-        await run_in_threadpool(receiver.end if whole else receiver.save)
+        await by_hand(receiver.end if whole else receiver.save)
     except ClientDisconnect:
         if checksum.expected is None:
             rest = body.rest()
             _check_length(receiver, len(rest))
-            await run_in_threadpool(receiver.write, rest)
-            await run_in_threadpool(receiver.save)
+            await by_hand(receiver.write, rest)
+            await by_hand(receiver.save)
         else:
-            await run_in_threadpool(receiver.abandon)
+            await by_hand(receiver.abandon)
         raise
     except TolvaError:
-        await run_in_threadpool(receiver.abandon)
+        await by_hand(receiver.abandon)
         raise
 
 

@@ -3,19 +3,22 @@
 What is acknowledged is durable, and counts once: the stored chunks, what is in no chunk yet and how to go on are
 recorded in one transaction, on the condition that the upload is still where this receiver found it. Whatever was
 stored beyond that is garbage that goes with the job.
+
+A file whose sha256 was declared is stored as it comes, and cut only once it is whole and verified: records that were
+worked on can't be taken back.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tolva import formats
 from tolva.backends import Backends
-from tolva.errors import ChecksumError, ConflictError
+from tolva.errors import ChecksumError, ConflictError, InputError
 from tolva.formats import Intake, Piece
 from tolva.jobs.documents.common import TableSpec
 from tolva.model import Chunk, Received, Upload
@@ -81,7 +84,11 @@ class Receiver:
         columns = upload.columns or self._catalog.table_columns(upload.job_id, upload.table)
         self._learns = columns is None
         self._intake = intakes.open(upload, columns, state["intake"])
-        self._feed_again(tail)
+        self._waits = upload.sha256 is not None
+        if self._waits:
+            self._digest = self._digest_again()
+        else:
+            self._feed_again(tail)
 
     def go_on_with(self, digest: hashlib._Hash) -> None:
         """Go on with a sha256 that has seen all bytes received so far."""
@@ -99,8 +106,13 @@ class Receiver:
         return self.received_bytes
 
     def end(self) -> Upload:
-        """Note that the file is whole. ChecksumError if it isn't what was declared; then this call changed nothing."""
-        self._check()
+        """Note that the file is whole. ChecksumError if it isn't what was declared; then this call changed nothing.
+
+        With another sha256 than the declared one the upload is forgotten, so that it can be sent again.
+        """
+        self._check_length()
+        if self._waits:
+            self._verify()
         self._store(self._intake.end())
         self._record(ended=True)
         return self.upload
@@ -117,23 +129,43 @@ class Receiver:
             self._unsaved += data
             if len(self._unsaved) > self._intakes.chunk_bytes:
                 self._spill()
+        if self._waits:
+            unsaved_bytes = self.received_bytes - self.upload.received_bytes
+            if not self.hold and unsaved_bytes > _RECORDED_TOGETHER * self._intakes.chunk_bytes:
+                self.save()
+            return
         self._store(self._intake.feed(data))
         fresh = self.upload.file_id is None and self._intake.file() is not None
         if not self.hold and (fresh or len(self._chunks) >= _RECORDED_TOGETHER):
             self.save()
 
-    def _check(self) -> None:
+    def _check_length(self) -> None:
         declared = self.upload
         if declared.bytes not in (None, self.received_bytes):
             raise ChecksumError(
                 f"{declared.table}/{declared.name}: {declared.bytes} bytes were declared and {self.received_bytes} "
                 "arrived. Send the file again.",
             )
-        if declared.sha256 is not None and self._digest is not None and self._digest.hexdigest() != declared.sha256:
+
+    def _verify(self) -> None:
+        """Cut what arrived if it has the declared sha256. If it hasn't, or can't be cut, it is forgotten."""
+        upload = self.upload
+        try:
+            self._check_sha256()
+            self._feed_again(bytes(self._unsaved or b""))
+        except (ChecksumError, InputError):
+            self._catalog.discard_upload(upload.id)
+            self._storage.delete_below(f"jobs/{upload.job_id}/uploads/{upload.id}")
+            raise
+
+    def _check_sha256(self) -> None:
+        declared = self.upload
+        found = (self._digest or self._digest_again()).hexdigest()
+        if found != declared.sha256:
             raise ChecksumError(
                 f"{declared.table}/{declared.name}: the bytes that arrived don't have the declared sha256. "
                 "Send the file again.",
-                sha256=self._digest.hexdigest(),
+                sha256=found,
             )
 
     def _store(self, pieces: Sequence[Piece]) -> None:
@@ -214,8 +246,20 @@ class Receiver:
             self._store(self._intake.end())
 
     def _feed_again(self, tail: bytes) -> None:
-        for key in self._replay:
-            for block in self._storage.stream(key, block_bytes=_FED_BYTES):
-                self._store(self._intake.feed(bytes(block)))
+        for block in self._stored():
+            self._store(self._intake.feed(block))
         if tail:
             self._store(self._intake.feed(tail))
+
+    def _digest_again(self) -> hashlib._Hash:
+        """Return a sha256 that has seen the file's bytes so far."""
+        digest = hashlib.sha256()
+        for block in self._stored():
+            digest.update(block)
+        digest.update(self._unsaved or b"")
+        return digest
+
+    def _stored(self) -> Iterator[bytes]:
+        for key in self._replay:
+            for block in self._storage.stream(key, block_bytes=_FED_BYTES):
+                yield bytes(block)

@@ -270,9 +270,10 @@ class JobService:
         _check_name(name)
         new = NewUpload(secrets.token_hex(8), job_id, table, name, size_bytes, sha256)
         upload = self._catalog.begin_upload(new)
-        for said, before in ((size_bytes, upload.bytes), (sha256, upload.sha256)):
-            if said is not None and before not in (None, said):
-                raise ConflictError(f"{table}/{name} was announced with another length or sha256.", upload=upload.id)
+        # One that was announced without a sha256 is worked on unverified, unless it is whole and has it.
+        known = upload.digest if upload.ended else upload.sha256
+        if (size_bytes is not None and upload.bytes not in (None, size_bytes)) or sha256 not in (None, known):
+            raise ConflictError(f"{table}/{name} was announced with another length or sha256.", upload=upload.id)
         return upload
 
     def upload(self, job_id: str, client: str | None, upload_id: str) -> Upload:

@@ -41,6 +41,7 @@ class Upload(_Message):
     table: str
     name: str
     bytes: int | None = Field(None, ge=0)
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
 
 
 class EndUpload(_Message):

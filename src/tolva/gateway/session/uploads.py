@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import ConflictError, NotFoundError, TolvaError
 from tolva.gateway.access import Caller
+from tolva.gateway.hands import by_hand
 from tolva.gateway.session.messages import EndUpload, Upload
 from tolva.gateway.session.wire import Wire
 from tolva.jobs.receiver import Receiver
@@ -34,9 +35,10 @@ class Uploads:
             message.table,
             message.name,
             size_bytes=message.bytes,
+            sha256=message.sha256,
         )
         if not upload.ended and upload.id not in self._receivers:
-            self._receivers[upload.id] = await run_in_threadpool(self._service.receive, upload)
+            self._receivers[upload.id] = await by_hand(self._service.receive, upload)
         await self._wire.say(
             "upload",
             request=message.request,
@@ -57,12 +59,12 @@ class Uploads:
             )
         before = receiver.upload.received_bytes
         try:
-            await run_in_threadpool(receiver.write, bytes(frame.data))
+            await by_hand(receiver.write, bytes(frame.data))
             if receiver.received_bytes - receiver.upload.received_bytes >= _SAVE_BYTES:
-                await run_in_threadpool(receiver.save)
+                await by_hand(receiver.save)
         except TolvaError:
             del self._receivers[frame.subject]
-            await run_in_threadpool(receiver.abandon)
+            await by_hand(receiver.abandon)
             raise
         if receiver.upload.received_bytes > before:
             await self._wire.say("received", upload=frame.subject, received_bytes=receiver.upload.received_bytes)
@@ -70,7 +72,12 @@ class Uploads:
     async def end(self, message: EndUpload) -> None:
         """Note that the file is whole."""
         receiver = self._receiver(message.upload)
-        upload = await run_in_threadpool(receiver.end)
+        try:
+            upload = await by_hand(receiver.end)
+        except TolvaError:
+            del self._receivers[message.upload]
+            await by_hand(receiver.abandon)
+            raise
         del self._receivers[message.upload]
         await self._wire.say(
             "uploaded", request=message.request, upload=upload.id, received_bytes=upload.received_bytes
@@ -80,10 +87,10 @@ class Uploads:
         """Keep what arrived of unfinished files: the connection is over."""
         for receiver in self._receivers.values():
             try:
-                await run_in_threadpool(receiver.save)
+                await by_hand(receiver.save)
             except TolvaError:
                 # Somebody else goes on with it, or the job is over: nothing of this end counts any more.
-                await run_in_threadpool(receiver.abandon)
+                await by_hand(receiver.abandon)
         self._receivers.clear()
 
     def _receiver(self, upload_id: str) -> Receiver:

@@ -1,0 +1,30 @@
+"""The threads in which uploads are cut and stored.
+
+They compute in Python, so each that is at work makes the event loop wait for its turn whenever it comes back from a
+call to the system. More of them than processors would make everybody wait longer and finish nothing sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
+
+from tolva.machine import machine
+
+_limiter: RunVar[CapacityLimiter] = RunVar("hands")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def by_hand(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Return what ``work`` does with these arguments, in one of the threads, once one is free."""
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(machine().processors)
+        _limiter.set(limiter)
+    return await to_thread.run_sync(lambda: work(*args, **named), limiter=limiter)
