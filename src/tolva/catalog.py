@@ -9,8 +9,9 @@ arguments after a lost reply. Methods that make tasks ready return hints for the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from tolva.model import (
@@ -41,6 +42,8 @@ from tolva.model import (
 )
 from tolva.plan import Plan, Role
 from tolva.states import JobStatus
+
+NO_TABLES: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,15 @@ class Catalog(Protocol):
         """Record a job that reads no table, with its plan and END, and let it begin if the limits allow."""
         ...
 
-    def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
-        """Give a job without a plan its plan: its stages exist now, and tasks for chunks that were cut before."""
+    def set_plan(
+        self, job_id: str, plan: Plan, *, uses: Mapping[int, int] = NO_TABLES, ended: bool = False
+    ) -> list[Hint]:
+        """Give a job without a plan its plan: its stages exist now, and tasks for chunks that were cut before.
+
+        What ``uses`` names (versions of stored tables, by the tables' ids) is kept while the job isn't final;
+        StateError if one has a newer version by now. ``ended``: no file will come, as ``end_input`` says it, and the
+        job begins at once if the limits allow.
+        """
         ...
 
     def job(self, job_id: str, *, client: str | None = None) -> Job:
@@ -258,12 +268,12 @@ class Catalog(Protocol):
         """Return the client's table of that name; upper and lower case are the same. NotFoundError if there is none."""
         ...
 
-    def table_objects(self, table_id: int, version: int) -> list[TableObject]:
-        """Return the objects that hold a version's records, in the order in which they were loaded."""
+    def kept(self, client: str, names: Collection[str]) -> dict[str, tuple[StoredTable, list[TableObject]]]:
+        """Return those of the names that are tables of the client, each as it is now with its objects in order."""
         ...
 
-    def use_table(self, job_id: str, table_id: int, version: int) -> None:
-        """Keep the version's objects while the job isn't final. StateError if the table has a newer one by now."""
+    def table_objects(self, table_id: int, version: int) -> list[TableObject]:
+        """Return the objects that hold a version's records, in the order in which they were loaded."""
         ...
 
     def drop_table(self, client: str, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from servers.postgresql import Postgresql
-from tolva.catalog import Catalog, Limits
+from tolva.catalog import NO_TABLES, Catalog, Limits
 from tolva.catalogs.postgresql import PostgresqlCatalog
 from tolva.catalogs.sqlite import SqliteCatalog
 from tolva.clock import Clock, system_clock
@@ -178,10 +178,17 @@ Input_ = dict[tuple[str, str], int]
 """How many chunks each file has, by table and name."""
 
 
-def submit(catalog: Catalog, plan: Plan, given: Input_, job_id: str = "job", client: str = "local") -> None:
+def submit(
+    catalog: Catalog,
+    plan: Plan,
+    given: Input_,
+    job_id: str = "job",
+    client: str = "local",
+    uses: Mapping[int, int] = NO_TABLES,
+) -> None:
     """Put a job with all its input in; it is left pending."""
     catalog.create_job(new_job(job_id, client))
-    catalog.set_plan(job_id, plan)
+    catalog.set_plan(job_id, plan, uses=uses)
     files = catalog.add_files(job_id, [new_file(table, name, 10 * count) for (table, name), count in given.items()])
     for file, count in zip(files, given.values(), strict=True):
         catalog.add_chunks(file.id, chunks_of(count), ended=True)

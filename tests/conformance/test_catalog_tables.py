@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from catalog_kit import FILTER, LEASE_SECONDS, new_job, submit
+from catalog_kit import FILTER, LEASE_SECONDS, new_job, plan_of, submit
 
 from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, StateError
 from tolva.model import Content, Done, Loaded, LoadMode, NewLoad, StoredTable, TableObject
-from tolva.plan import Role
+from tolva.plan import Column, Format, Result, Role, Stage
 from tolva.states import JobStatus
 
 COLUMNS = (("id", "INTEGER"), ("name", "VARCHAR"))
@@ -190,8 +190,7 @@ def test_tables_belong_to_their_client(catalog: Catalog) -> None:
 
 def test_objects_are_retired_when_no_job_uses_them(catalog: Catalog) -> None:
     table = load(catalog, "1", [an_object("a"), an_object("b", dropped="b-1")])
-    submit(catalog, FILTER, {("big", "1.csv"): 1}, "reader")
-    catalog.use_table("reader", table.id, table.version)
+    submit(catalog, FILTER, {("big", "1.csv"): 1}, "reader", uses={table.id: table.version})
     load(catalog, "2", [an_object("c")], LoadMode.REPLACE)
     assert catalog.retire_objects().keys == ()
     assert keys(catalog, table) == ["a", "b"]
@@ -217,15 +216,14 @@ def test_an_object_that_a_version_still_has_keeps_its_bytes(catalog: Catalog) ->
 def test_a_job_can_only_use_the_version_of_now(catalog: Catalog) -> None:
     table = load(catalog, "1", [an_object("a")])
     load(catalog, "2", [an_object("b")])
-    submit(catalog, FILTER, {}, "late")
     with pytest.raises(StateError, match="people was changed"):
-        catalog.use_table("late", table.id, table.version)
+        submit(catalog, FILTER, {}, "late", uses={table.id: table.version})
+    assert catalog.job("late").plan is None
 
 
 def test_a_dropped_table_is_gone_but_not_for_those_who_use_it(catalog: Catalog) -> None:
     table = load(catalog, "1", [an_object("a")], contents=[Content("f", "d1")])
-    submit(catalog, FILTER, {}, "reader")
-    catalog.use_table("reader", table.id, table.version)
+    submit(catalog, FILTER, {}, "reader", uses={table.id: table.version})
     catalog.drop_table("local", "People")
     assert catalog.tables("local") == []
     with pytest.raises(NotFoundError):
@@ -253,3 +251,20 @@ def test_keys_below_a_folder_are_told_from_garbage(catalog: Catalog) -> None:
     load(catalog, "1", [an_object("tables/1/a", dropped="tables/1/a-1"), an_object("tables/10/b")])
     assert catalog.stored_keys("tables/1") == {"tables/1/a", "tables/1/a-1"}
     assert catalog.stored_keys("tables/_") == set()
+
+
+def test_tables_are_found_together_with_their_objects(catalog: Catalog) -> None:
+    load(catalog, "1", [an_object("a")])
+    table = load(catalog, "2", [an_object("b", dropped="b-1")])
+    found = catalog.kept("local", ["PEOPLE", "nobody"])
+    assert found == {"PEOPLE": (table, catalog.table_objects(table.id, table.version))}
+    assert catalog.kept("third", ["people"]) == {}
+
+
+def test_a_job_without_files_begins_with_its_plan(catalog: Catalog) -> None:
+    catalog.create_job(new_job("job"))
+    plan = plan_of(Stage("only", Role.FINISH, result=Result("q", Format.CSV, (Column("n", "BIGINT"),), "SELECT 1")))
+    hints = catalog.set_plan("job", plan, ended=True)
+    assert catalog.job("job").status is JobStatus.WIP
+    assert catalog.job("job").input_ended
+    assert len(catalog.claim([hint.task_id for hint in hints], "worker", 10)) == 1

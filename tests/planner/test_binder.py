@@ -20,6 +20,10 @@ def test_the_next_binder_knows_nothing_of_the_one_before() -> None:
     second.create("ODD NAME", (Column("b", "VARCHAR"),))
     assert second.describe('SELECT * FROM "Odd name"') == (Column("b", "VARCHAR"),)
     second.close()
+    third = Binder({"odd name": (Column("c", "DATE"),), "u": (Column("d", "DATE"),)})
+    assert third.describe('SELECT * FROM "Odd name"') == (Column("c", "DATE"),)
+    assert third.tables_of('SELECT * FROM "Odd name", u') == {"odd name", "u"}
+    third.close()
 
 
 def test_two_at_once_are_apart() -> None:

@@ -11,15 +11,17 @@ time, and of several at once exactly one takes each step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
+from tolva.catalog import NO_TABLES
 from tolva.catalogs import rolling
 from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import StageState, chunk, file, job, segment, stage, task
-from tolva.catalogs.tables import finish_loads
+from tolva.catalogs.tables import finish_loads, use
 from tolva.catalogs.transactions import AnyRow, Tx, lock_job
 from tolva.errors import StateError
 from tolva.model import Hint
@@ -47,13 +49,14 @@ _COMPLETE = (
 )
 
 
-def set_plan(tx: Tx, job_id: str, plan: Plan) -> list[Hint]:
-    """Give a job that has no plan yet its plan, and its first tasks."""
+def set_plan(tx: Tx, job_id: str, plan: Plan, uses: Mapping[int, int] = NO_TABLES) -> list[Hint]:
+    """Give a job that has no plan yet its plan, the stored tables it uses, and its first tasks."""
     lock_job(tx, job_id)
     taken = tx.connection.execute(
         update(job).where(job.c.id == job_id, job.c.plan.is_(None)).values(plan=plan.to_json(), last_updated=tx.now)
     )
     if taken.rowcount:
+        use(tx, job_id, uses)
         writers: dict[str, int] = {}
         for ordinal, planned in enumerate(plan.stages):
             row = _stage_row(plan, planned, writers) | {"job_id": job_id, "ordinal": ordinal}

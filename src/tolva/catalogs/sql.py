@@ -7,7 +7,7 @@ statements. An adapter says how to connect, tell the time, insert and explain it
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tolva import crash
-from tolva.catalog import Limits
+from tolva.catalog import NO_TABLES, Limits
 from tolva.catalogs import admission, barriers, claims, committing, inputs, jobs, reconciling, reports
 from tolva.catalogs.sql_fleet import SqlFleet
 from tolva.catalogs.sql_service import SqlService
@@ -98,10 +98,16 @@ class SqlCatalog(SqlService, SqlTables, SqlFleet, ABC):
             hints = [*barriers.set_plan(tx, made.id, plan), *inputs.end_input(tx, made.id), *admission.admit(tx)]
             return made, hints
 
-    def set_plan(self, job_id: str, plan: Plan) -> list[Hint]:
+    def set_plan(
+        self, job_id: str, plan: Plan, *, uses: Mapping[int, int] = NO_TABLES, ended: bool = False
+    ) -> list[Hint]:
         """Give a job without a plan its plan."""
         with self._write("set_plan") as tx:
-            return barriers.set_plan(tx, job_id, plan)
+            hints = barriers.set_plan(tx, job_id, plan, uses)
+            if ended:
+                hints += inputs.end_input(tx, job_id)
+                hints += admission.admit(tx)
+            return hints
 
     def job(self, job_id: str, *, client: str | None = None) -> Job:
         """Return the job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 from tolva.catalogs import tables
@@ -36,15 +37,15 @@ class SqlTables(ABC):
         with self._read() as tx:
             return tables.one(tx, client, name)
 
+    def kept(self, client: str, names: Collection[str]) -> dict[str, tuple[StoredTable, list[TableObject]]]:
+        """Return those of the names that are tables of the client, with their objects."""
+        with self._read() as tx:
+            return tables.kept(tx, client, names)
+
     def table_objects(self, table_id: int, version: int) -> list[TableObject]:
         """Return the objects that hold a version's records."""
         with self._read() as tx:
             return tables.objects(tx, table_id, version)
-
-    def use_table(self, job_id: str, table_id: int, version: int) -> None:
-        """Keep the version's objects while the job isn't final."""
-        with self._write("use_table") as tx:
-            tables.use(tx, job_id, table_id, version)
 
     def drop_table(self, client: str, name: str) -> None:
         """Forget the table; jobs that use it go on."""

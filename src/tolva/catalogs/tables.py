@@ -6,10 +6,23 @@ when its task is committed; they get one, and those they replace end, in the tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from tolva.catalogs.schema import content, job, load, stored_object, stored_table, table_use
 from tolva.catalogs.transactions import LIVE, AnyRow, Tx, lock_job
@@ -18,6 +31,23 @@ from tolva.model import Loaded, LoadMode, NewLoad, Retired, StoredTable, TableOb
 from tolva.states import JobStatus
 
 _CURRENT = and_(stored_object.c.since_version.is_not(None), stored_object.c.until_version.is_(None))
+
+# Statements of the hot path are built once; building one costs more than running it.
+_NAMED = select(stored_table).where(
+    stored_table.c.client == bindparam("of_client"),
+    stored_table.c.folded_name.in_(bindparam("names", expanding=True)),
+)
+_LOCK_TABLES = (
+    select(stored_table.c.id, stored_table.c.name, stored_table.c.version)
+    .where(stored_table.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(stored_table.c.id)
+    .with_for_update()
+)
+_CURRENT_OBJECTS = (
+    select(stored_object)
+    .where(stored_object.c.table_id.in_(bindparam("ids", expanding=True)), _CURRENT)
+    .order_by(stored_object.c.id)
+)
 
 
 def begin_load(tx: Tx, job_id: str, new: NewLoad) -> None:
@@ -187,7 +217,7 @@ def tables(tx: Tx, client: str, name: str | None = None) -> list[StoredTable]:
     )
     if name is not None:
         query = query.where(stored_table.c.folded_name == name.casefold())
-    return [_table_of(row) for row in tx.connection.execute(query)]
+    return [_table_of(row, row.records, row.bytes) for row in tx.connection.execute(query)]
 
 
 def one(tx: Tx, client: str, name: str) -> StoredTable:
@@ -203,19 +233,33 @@ def objects(tx: Tx, table_id: int, version: int) -> list[TableObject]:
     rows = tx.connection.execute(
         select(stored_object).where(stored_object.c.table_id == table_id, _has(version)).order_by(stored_object.c.id)
     )
-    return [TableObject(row.key, row.records, row.bytes, row.bounds, row.dropped) for row in rows]
+    return [_object_of(row) for row in rows]
 
 
-def use(tx: Tx, job_id: str, table_id: int, version: int) -> None:
-    """Keep the version's objects while the job isn't final."""
-    lock_job(tx, job_id)
-    query = select(stored_table.c.name, stored_table.c.version).where(stored_table.c.id == table_id)
-    found = tx.connection.execute(query.with_for_update()).one_or_none()
-    if found is None or found.version != version:
-        name = found.name if found is not None and found.name else "A table of the job"
-        raise StateError(f"{name} was changed or dropped while the job was prepared. Submit it again.", job=job_id)
-    row = {"job_id": job_id, "table_id": table_id, "version": version}
-    tx.connection.execute(tx.insert(table_use).on_conflict_do_nothing(), row)
+def kept(tx: Tx, client: str, names: Collection[str]) -> dict[str, tuple[StoredTable, list[TableObject]]]:
+    """Return those of the names that are tables of the client, each as it is now with its objects in order."""
+    folded = {"names": [name.casefold() for name in names]}
+    found = {row.id: row for row in tx.connection.execute(_NAMED, {"of_client": client, **folded})}
+    objects_of: dict[int, list[TableObject]] = {table_id: [] for table_id in found}
+    for row in tx.connection.execute(_CURRENT_OBJECTS, {"ids": list(found)}):
+        objects_of[row.table_id].append(_object_of(row))
+    tables_of = {row.folded_name: row for row in found.values()}
+    there = [(name, tables_of[name.casefold()]) for name in names if name.casefold() in tables_of]
+    return {name: (_table_of(each, *_sums(objects_of[each.id])), objects_of[each.id]) for name, each in there}
+
+
+def use(tx: Tx, job_id: str, versions: Mapping[int, int]) -> None:
+    """Keep the objects of these tables' versions, by the tables' ids, while the job isn't final. The job is locked."""
+    if not versions:
+        return
+    found = {row.id: row for row in tx.connection.execute(_LOCK_TABLES, {"ids": list(versions)})}
+    for table_id, version in versions.items():
+        there = found.get(table_id)
+        if there is None or there.version != version:
+            name = there.name if there is not None and there.name else "A table of the job"
+            raise StateError(f"{name} was changed or dropped while the job was prepared. Submit it again.", job=job_id)
+    rows = [{"job_id": job_id, "table_id": table_id, "version": version} for table_id, version in versions.items()]
+    tx.connection.execute(tx.insert(table_use).on_conflict_do_nothing(), rows)
 
 
 def drop(tx: Tx, client: str, name: str) -> None:
@@ -288,7 +332,15 @@ def _has(version: int) -> ColumnElement[bool]:
     return and_(stored_object.c.since_version <= version, later)
 
 
-def _table_of(row: AnyRow) -> StoredTable:
+def _object_of(row: AnyRow) -> TableObject:
+    return TableObject(row.key, row.records, row.bytes, row.bounds, row.dropped)
+
+
+def _sums(listed: Sequence[TableObject]) -> tuple[int, int]:
+    return sum(each.records for each in listed), sum(each.bytes for each in listed)
+
+
+def _table_of(row: AnyRow, records: int | None, size: int | None) -> StoredTable:
     return StoredTable(
         id=row.id,
         client=row.client,
@@ -296,8 +348,8 @@ def _table_of(row: AnyRow) -> StoredTable:
         version=row.version,
         columns=_pairs(row.columns),
         key=tuple(row.key),
-        records=int(row.records or 0),
-        bytes=int(row.bytes or 0),
+        records=int(records or 0),
+        bytes=int(size or 0),
         created_at=row.created_at,
         last_updated=row.last_updated,
     )

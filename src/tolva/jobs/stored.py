@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from tolva.catalog import Catalog
-from tolva.errors import NotFoundError
 from tolva.jobs.prepare import Brief, KeptTable
 from tolva.model import Job
 from tolva.storage import Storage
@@ -17,17 +16,12 @@ def look_up(catalog: Catalog, storage: Storage, client: str, brief: Brief) -> Br
     return brief.given(kept_tables(catalog, storage, client, names)) if names else brief
 
 
-def kept_tables(catalog: Catalog, storage: Storage, client: str, names: Iterable[str]) -> dict[str, KeptTable]:
+def kept_tables(catalog: Catalog, storage: Storage, client: str, names: Collection[str]) -> dict[str, KeptTable]:
     """Return the client's tables of these names, as far as there are any, each as it is now."""
-    kept = {}
-    for name in names:
-        try:
-            table = catalog.table(client, name)
-        except NotFoundError:
-            continue
-        objects = tuple(catalog.table_objects(table.id, table.version))
-        kept[name] = KeptTable(table, objects, all(storage.path(each.key) is not None for each in objects))
-    return kept
+    return {
+        name: KeptTable(table, tuple(objects), all(storage.path(each.key) is not None for each in objects))
+        for name, (table, objects) in catalog.kept(client, names).items()
+    }
 
 
 def sweep(catalog: Catalog, storage: Storage) -> None:

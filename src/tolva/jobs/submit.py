@@ -25,18 +25,20 @@ def submit(catalog: Catalog, document: JobDocument, prepared: Prepared, *, clien
 def record(catalog: Catalog, job_id: str, prepared: Prepared, *, uploaded: Collection[str] = frozenset()) -> list[Hint]:
     """Record what preparing a job found, and last its plan: a job that has its plan has everything.
 
-    The files of ``uploaded`` tables record themselves as they come. May be interrupted and repeated.
+    The files of ``uploaded`` tables record themselves as they come; where there are none, and no other files to cut,
+    that is all of the job's input. May be interrupted and repeated.
     """
-    for table in prepared.uses:
-        catalog.use_table(job_id, table.id, table.version)
     for load in prepared.loads:
         catalog.begin_load(job_id, load)
     # Small tables first: those that are sent to all tasks are often small, and many tasks may wait for them.
     scanned = {stage.table for stage in prepared.plan.stages}.difference(uploaded)
     own = [given for given in prepared.tables if given.name in scanned]
     own.sort(key=lambda given: sum(file.bytes for file in given.files))
-    catalog.add_files(job_id, [file for given in own for file in given.files])
-    return catalog.set_plan(job_id, prepared.plan)
+    files = [file for given in own for file in given.files]
+    if files:
+        catalog.add_files(job_id, files)
+    uses = {table.id: table.version for table in prepared.uses}
+    return catalog.set_plan(job_id, prepared.plan, uses=uses, ended=not files and not uploaded)
 
 
 def digest_of(document: JobDocument, *places: Path) -> str:

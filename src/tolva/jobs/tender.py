@@ -138,7 +138,10 @@ class Tender:
     def _feed(self, job: Job, document: JobDocument) -> None:
         """Cut the server's own files; say END once the client did, too."""
         uploads = document.uploads()
-        ended = not uploads or self._backends.catalog.job(job.id).uploads_ended
+        now = self._backends.catalog.job(job.id)
+        if now.input_ended:  # said with the plan: there was nothing to cut
+            return
+        ended = not uploads or now.uploads_ended
         feed(
             self._backends.catalog,
             self._backends.storage,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
@@ -59,33 +60,44 @@ class Refusal(Exception):  # noqa: N818 - what DuckDB refused, before it is an e
         self.candidates = candidates
 
 
-_idle: list[duckdb.DuckDBPyConnection] = []
-"""Databases that wait for the next binder: to make one takes longer than most plans."""
+Created: TypeAlias = dict[str, str]
+"""The statement that made each relation, by its name in lower case."""
+
+_idle: list[tuple[duckdb.DuckDBPyConnection, Created]] = []
+"""Databases that wait for the next binder, with their relations: to make them takes longer than most plans."""
 
 
 class Binder:
-    """Knows names and types, and DuckDB's own words when something doesn't fit."""
+    """Knows names and types, and DuckDB's own words when something doesn't fit.
 
-    def __init__(self) -> None:
-        self._connection = _database()
-        self._created: set[str] = set()
+    Args:
+        tables: the columns of the relations that it knows at first. duckdb.Error if a type isn't one.
+    """
+
+    def __init__(self, tables: Mapping[str, Iterable[Column]] = MappingProxyType({})) -> None:
+        self._connection, self._created = _database()
+        wanted = {name.lower() for name in tables}
+        for name in [name for name in self._created if name not in wanted]:
+            self.drop(name)
+        for name, columns in tables.items():
+            self.create(name, columns)
 
     def close(self) -> None:
-        """Let go of the database. One that can't be emptied isn't used again."""
-        with suppress(duckdb.Error):
-            for name in self._created:
-                self._connection.execute(f"DROP TABLE IF EXISTS {quoted(name)}")
-            _idle.append(self._connection)
+        """Let go of the database."""
+        _idle.append((self._connection, self._created))
 
     def create(self, name: str, columns: Iterable[Column]) -> None:
         """Make an empty relation known. duckdb.Error if a type isn't one."""
         listed = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
-        self._connection.execute(f"CREATE OR REPLACE TABLE {quoted(name)} ({listed})")
-        self._created.add(name)
+        statement = f"CREATE OR REPLACE TABLE {quoted(name)} ({listed})"
+        if self._created.get(name.lower()) != statement:
+            self._connection.execute(statement)
+            self._created[name.lower()] = statement
 
     def drop(self, name: str) -> None:
         """Forget a relation."""
         self._connection.execute(f"DROP TABLE {quoted(name)}")
+        del self._created[name.lower()]
 
     def statements(self, sql: str) -> list[str]:
         """Return the kind of each statement in ``sql``. Refusal if it isn't SQL."""
@@ -110,9 +122,7 @@ class Binder:
     def tables_of(self, sql: str) -> frozenset[str]:
         """Return the names, in lower case, of the known relations that a SELECT mentions, and maybe of some others."""
         text = sql.lower()
-        mentioned = frozenset(
-            name for name in (known.lower() for known in self._created) if name.replace('"', '""') in text
-        )
+        mentioned = frozenset(name for name in self._created if name.replace('"', '""') in text)
         try:
             return mentioned & {name.lower() for name in self._connection.get_table_names(sql)}
         except duckdb.Error:
@@ -158,14 +168,14 @@ class Binder:
         return str(answer)
 
 
-def _database() -> duckdb.DuckDBPyConnection:
-    """Return an empty database."""
+def _database() -> tuple[duckdb.DuckDBPyConnection, Created]:
+    """Return a database that nobody uses, and the relations it has."""
     with suppress(IndexError):
         return _idle.pop()
     connection = duckdb.connect(":memory:")
     for setting in _SETTINGS:
         connection.execute(f"SET {setting}")
-    return connection
+    return connection, {}
 
 
 def _refusal(answer: Json) -> Refusal:

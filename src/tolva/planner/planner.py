@@ -28,10 +28,8 @@ class Planner:
         self._in_place_bytes = in_place_bytes
         self._tables = {name: table.columns for name, table in tables.items()}
         self._broadcast_bytes = broadcast_bytes
-        self._binder = Binder()
+        self._binder = Binder(self._tables)
         self._statistics = {name: TableStatistics(table, self._binder) for name, table in tables.items()}
-        for name, columns in self._tables.items():
-            self._binder.create(name, columns)
         self._asker = Asker(self._binder, self._tables)
         self._names = Names(tables)
         self._draft = Draft(self._names, self._tables, partitions=partitions, small_bytes=broadcast_bytes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from tolva.plan import PARTITION_COLUMN, Column, Output, Plan, Stage
 from tolva.work.partials import Left
-from tolva.work.sealed import View, blamed, sealed
+from tolva.work.sealed import Spare, View, blamed, seal, unsealed
 
 Relations = Mapping[str, Sequence[pa.Table]]
 """What a task reads: for each relation its rows, table after table; none at all when nothing was left for it."""
@@ -37,6 +37,7 @@ class Engine:
         spill: a folder of the process's own, for what doesn't fit.
         spill_bytes: how much it may hold; None: nine tenths of the free disk.
         threads_alone: how many threads a task may use that is all there is of a query; None: as many as any other.
+        ahead: make the instance of the next ``in_place`` ahead; the process is going to live for a while.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Engine:
         spill: Path,
         spill_bytes: int | None = None,
         threads_alone: int | None = None,
+        ahead: bool = False,
     ) -> None:
-        self._sealed = partial(sealed, memory_bytes=memory_bytes, spill_bytes=spill_bytes)
         self._spill = spill
-        self._threads_alone = threads_alone or threads
-        self._connection = self._sealed(threads=threads, spill=spill)
+        open_ = partial(unsealed, memory_bytes=memory_bytes, spill_bytes=spill_bytes)
+        self._connection = open_(threads=threads, spill=spill)
+        seal(self._connection)
+        self._spare = Spare(partial(open_, threads=threads_alone or threads, spill=spill / "in_place"), ahead=ahead)
         self._sessions: OrderedDict[object, _Session] = OrderedDict()
 
     def close(self) -> None:
@@ -60,6 +63,7 @@ class Engine:
             session.close()
         self._sessions.clear()
         self._connection.close()
+        self._spare.close()
 
     def outputs(self, stage: Stage, plan: Plan, relations: Relations) -> Iterator[Left]:
         """Yield what a scan or reduce task leaves: the rows of each output, partition by partition.
@@ -95,14 +99,13 @@ class Engine:
         if stage.result is None or stage.result.sql is None:
             raise ValueError(f"{stage.name} has no question")
         self._spill.mkdir(parents=True, exist_ok=True)
-        with blamed(stage, stage.result.query):
-            made = self._sealed(threads=self._threads_alone, spill=self._spill / "in_place", views=views)
-            with closing(made) as connection:
-                # These files it could write to as well, were it anything but a SELECT.
-                kinds = [one.type for one in connection.extract_statements(stage.result.sql)]
-                if kinds != [duckdb.StatementType.SELECT]:
-                    raise ValueError(f"{stage.name} asks for more than rows")
-                yield from connection.sql(stage.result.sql).to_arrow_reader(_BATCH_ROWS)
+        with blamed(stage, stage.result.query), self._spare.lent() as connection:
+            seal(connection, views)
+            # These files it could write to as well, were it anything but a SELECT.
+            kinds = [one.type for one in connection.extract_statements(stage.result.sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise ValueError(f"{stage.name} asks for more than rows")
+            yield from connection.sql(stage.result.sql).to_arrow_reader(_BATCH_ROWS)
 
     def answers(self, stage: Stage, tables: Mapping[str, pa.Table], sqls: Sequence[str]) -> list[pa.Table]:
         """Return the rows of SELECTs over these tables, for a stage whose kernel asks by itself. Raises likewise."""

@@ -5,7 +5,8 @@ Apart from the engine so that a question without tables needs neither Arrow nor 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,22 +60,16 @@ class View:
         return f"CREATE VIEW {quoted(self.name)} AS SELECT {listed} FROM {rows}"
 
 
-def sealed(
-    *,
-    memory_bytes: int,
-    threads: int,
-    spill: Path,
-    spill_bytes: int | None = None,
-    views: Sequence[View] = (),
+def unsealed(
+    *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open an instance that can open no file but the ones it spills to, and whose settings no query can change.
+    """Open an instance that is to be sealed before it sees anybody's SQL.
 
     Args:
         memory_bytes: what DuckDB may use before it spills.
         threads: how many threads it may use.
         spill: a folder of its own, for what doesn't fit.
         spill_bytes: how much it may hold; None: nine tenths of the free disk.
-        views: Parquet files that it can read besides, and the names under which a query sees them.
     """
     settings = {**_SETTINGS, "threads": threads, "memory_limit": f"{memory_bytes}B", "temp_directory": str(spill)}
     if spill_bytes is not None:
@@ -82,6 +77,14 @@ def sealed(
     connection = duckdb.connect(":memory:", config=settings)
     # It would go to the terminal of whoever started the worker. Connections made from this one have it so, too.
     connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def seal(connection: duckdb.DuckDBPyConnection, views: Sequence[View] = ()) -> None:
+    """Let the instance open no file but the ones it spills to, and no query change its settings.
+
+    ``views`` are Parquet files that it can read besides, and the names under which a query sees them.
+    """
     if views:
         listed = ", ".join(literal(path) for view in views for path in view.paths)
         connection.execute(f"SET GLOBAL allowed_paths=[{listed}]")
@@ -89,7 +92,54 @@ def sealed(
             view.make(connection)
     for setting in _LAST_SETTINGS:
         connection.execute(f"SET GLOBAL {setting}")
+
+
+def sealed(
+    *, memory_bytes: int, threads: int, spill: Path, spill_bytes: int | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open an instance that can open no file but the ones it spills to; see ``unsealed`` and ``seal``."""
+    connection = unsealed(memory_bytes=memory_bytes, threads=threads, spill=spill, spill_bytes=spill_bytes)
+    seal(connection)
     return connection
+
+
+class Spare:
+    """Instances for one use each.
+
+    Args:
+        make: opens an instance.
+        ahead: whether another thread closes the one used and makes the next, while nobody waits: both take longer than
+            many a query.
+    """
+
+    def __init__(self, make: Callable[[], duckdb.DuckDBPyConnection], *, ahead: bool) -> None:
+        self._make = make
+        self._ahead = ahead
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spare")
+        self._next: Future[duckdb.DuckDBPyConnection] | None = None
+
+    @contextmanager
+    def lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend an instance that nobody had before; whatever becomes of it, it is closed afterwards."""
+        ready, self._next = self._next, None
+        connection = ready.result() if ready else self._make()
+        try:
+            yield connection
+        finally:
+            if self._ahead:
+                self._next = self._thread.submit(self._follow, connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        """Close what nobody will use."""
+        self._thread.shutdown(wait=True)
+        if self._next is not None and self._next.exception() is None:
+            self._next.result().close()
+
+    def _follow(self, used: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        used.close()
+        return self._make()
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class TaskSetup:
             threads_alone=self.threads_alone,
             spill=self.spill / str(os.getpid()),
             spill_bytes=self.disk_bytes or free_bytes // 2,
+            ahead=True,
         )
         return Tasks(self.open_storage(), self.kernels, engine, remote=self.remote)
 
