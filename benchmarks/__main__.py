@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import (
     bench_export,
     bench_ingest,
+    bench_planning,
     bench_rollup,
     bench_server,
     bench_small_server,
@@ -83,6 +84,10 @@ def main() -> None:
             "tpch_commands": (
                 "TPC-H at scale factor 1, from Parquet, as whole commands",
                 lambda: bench_tpch.as_commands(work, "1", asked.rounds),
+            ),
+            "planning": (
+                "Planning TPC-H at scale factor 1, from Parquet, processor time",
+                lambda: bench_planning.times(work, "1", asked.rounds),
             ),
             "export_memory": ("Memory of an export", lambda: bench_export.memory(work)),
         }

@@ -36,7 +36,7 @@ def in_one_engine(work: Path, form: str, scale: str, rounds: int, names: list[st
 
     ``form`` is ``csv`` or ``parquet`` for files, ``stored`` for stored tables, whose objects DuckDB reads too.
     """
-    data = _data(work, "parquet" if form == _STORED else form, scale)
+    data = data_of(work, "parquet" if form == _STORED else form, scale)
     with _engine(work, data) as (jobs, catalog):
         if form == _STORED:
             _load(jobs)
@@ -65,7 +65,7 @@ def _compared(
 def _load(jobs: JobService) -> None:
     """Store the tables, each whole, by a job."""
     queries = {name: f"SELECT * FROM {name}" for name in TABLES}
-    document = _document(queries, "parquet").replace("    format: csv", "    store_as: STORED")
+    document = document_of(queries, "parquet").replace("    format: csv", "    store_as: STORED")
     for name in TABLES:
         document = document.replace("store_as: STORED", f"store_as: {name}", 1)
     _done(jobs, jobs.submit(parse(document, "load"), "local", may_read_files=True).id)
@@ -89,9 +89,9 @@ def _file_source(data: Path, form: str, name: str) -> str:
 
 def as_commands(work: Path, scale: str, rounds: int) -> str:
     """Return the table of times of whole processes, start and end included, that answer all 22 queries."""
-    data = _data(work, "parquet", scale)
+    data = data_of(work, "parquet", scale)
     document = work / "tpch.yaml"
-    document.write_text(_document(QUERIES, "parquet"))
+    document.write_text(document_of(QUERIES, "parquet"))
     script = f"""
 import duckdb
 connection = duckdb.connect(config={{"threads": {WORKERS}}})
@@ -120,7 +120,8 @@ for name, sql in {QUERIES!r}.items():
     )
 
 
-def _data(work: Path, form: str, scale: str) -> Path:
+def data_of(work: Path, form: str, scale: str) -> Path:
+    """Return the folder of the tables' files, which are made if need be."""
     folder = work / f"tpch-{scale}-{form}"
     if not folder.exists():
         command = Path(sys.executable).with_name("tpchgen-cli")
@@ -163,7 +164,7 @@ def _types(data: Path, name: str) -> dict[str, str]:
 
 def _job(jobs: JobService, work: Path, data: Path, form: str, name: str) -> Callable[[], float]:
     types = {t: _types(data, t) for t in TABLES} if form == "csv" else {}
-    document = parse(_document({name: QUERIES[name]}, form, types), name)
+    document = parse(document_of({name: QUERIES[name]}, form, types), name)
     to = work / "ours" / f"{name}.csv"
     to.parent.mkdir(exist_ok=True)
 
@@ -204,7 +205,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, work: Path, name: str) -> Calla
     return answer
 
 
-def _document(queries: Mapping[str, str], form: str, types: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def document_of(queries: Mapping[str, str], form: str, types: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return the job document that asks these queries over tables of this form."""
     lines = ["kind: query", "tables:"]
     for name in TABLES:
         declared = ", ".join(f'{column}: "{type_}"' for column, type_ in (types or {}).get(name, {}).items())

@@ -32,6 +32,7 @@ __all__ = [
     "Stored",
     "TableSpec",
     "chunks_of",
+    "head",
     "intake",
     "must_be_decoded",
     "narrow",
@@ -100,6 +101,17 @@ def read(
 ) -> pa.Table:
     """Read a chunk to Arrow; see ``Format.read``."""
     return _format_of(file).read(file, chunk, types, wanted, stored)
+
+
+def head(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], rows_max: int
+) -> tuple[pa.Table, float]:
+    """Return about ``rows_max`` rows from a chunk's beginning, or all where they come no dearer; and their share."""
+    if file.layout["format"] != PARQUET:
+        return read(file, chunk, types, wanted), 1.0
+    from tolva.formats.parquet.reader import read_head  # noqa: PLC0415 - most chunks are of other formats
+
+    return read_head(file, chunk, types, wanted, rows_max)
 
 
 def narrow(

@@ -12,6 +12,7 @@ from tolva.errors import TolvaError
 from tolva.formats import Held, InputTable
 from tolva.model import File
 from tolva.planner import Sample, TableInfo
+from tolva.planner.statistics import ROWS_MAX
 
 _CHUNK_BYTES = 2**19
 _FILES_MAX = 3
@@ -39,11 +40,14 @@ def _sample(table: InputTable, columns: Sequence[str]) -> Sample | None:
 
 
 def _beginning(file: File, types: dict[str, str], columns: Sequence[str]) -> tuple[pa.Table, int] | None:
-    """Return the rows of a file's first chunk, and how many bytes of text they are."""
+    """Return rows from a file's beginning, and how many of its bytes they are."""
     if formats.must_be_decoded(file):
         piece = next(formats.pieces_of(file, _CHUNK_BYTES), None)
         if piece is None:
             return None
         return formats.read(file, piece.chunk, types, columns, Held(piece.data)), len(piece.data)
     chunk = next(formats.chunks_of(file, _CHUNK_BYTES), None)
-    return None if chunk is None else (formats.read(file, chunk, types, columns), chunk.length)
+    if chunk is None:
+        return None
+    rows, share = formats.head(file, chunk, types, columns, ROWS_MAX // _FILES_MAX)
+    return rows, int(share * chunk.length)

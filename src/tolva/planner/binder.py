@@ -76,6 +76,7 @@ class Binder:
 
     def __init__(self, tables: Mapping[str, Iterable[Column]] = MappingProxyType({})) -> None:
         self._connection, self._created = _database()
+        self._samples: dict[int, tuple[pa.Table, duckdb.DuckDBPyConnection]] = {}
         wanted = {name.lower() for name in tables}
         for name in [name for name in self._created if name not in wanted]:
             self.drop(name)
@@ -84,6 +85,8 @@ class Binder:
 
     def close(self) -> None:
         """Let go of the database."""
+        for _, connection in self._samples.values():
+            connection.close()
         _idle.append((self._connection, self._created))
 
     def create(self, name: str, columns: Iterable[Column]) -> None:
@@ -154,13 +157,16 @@ class Binder:
 
     def measure(self, rows: pa.Table, select: str) -> tuple[Any, ...] | None:
         """Return the one row that ``select`` makes of ``rows``, which it knows as ``SAMPLE``; None if it can't."""
-        self._connection.register(SAMPLE, rows)
+        # A connection for each table's rows: no query sees them, and to register them takes as long as to ask.
+        known = self._samples.get(id(rows))
+        if known is None:
+            connection = self._connection.cursor()
+            connection.register(SAMPLE, rows)
+            known = self._samples[id(rows)] = (rows, connection)
         try:
-            (row,) = self._connection.execute(select).fetchall()
+            (row,) = known[1].execute(select).fetchall()
         except duckdb.Error:
             return None
-        finally:
-            self._connection.unregister(SAMPLE)
         return tuple(row)
 
     def _one(self, question: str, sql: str) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 ROW_BYTES = 100
 """A guess of how large one row is."""
 
-_ROWS_MAX = 20_000
+ROWS_MAX = 6_000
+"""As many records of a sample are looked at: shares down to a percent are still told apart."""
 _SHARE_MIN = 0.01
 _SHARE_OF_NONE_SEEN = 0.05
 
@@ -48,7 +49,7 @@ class TableStatistics:
         if found is None or not found.rows.num_rows:
             return
         self.rows = max(1.0, found.rows.num_rows / found.share)
-        rows = found.rows.slice(0, _ROWS_MAX)
+        rows = found.rows.slice(0, ROWS_MAX)
         if self._sample is not None:
             for name in known:
                 rows = rows.append_column(name, self._sample.column(name))
@@ -70,16 +71,10 @@ class TableStatistics:
             return None
         if column not in self._distinct:
             seen = self._sample.num_rows
-            values, once = self._counts(self._sample.select([column]), column)
+            values, once = _counts(self._sample.column(column))
             about = math.sqrt(max(1.0, self.rows / seen)) * once + values - once
             self._distinct[column] = self.rows if once >= _KEY_SHARE * seen else min(self.rows, max(1.0, about))
         return self._distinct[column]
-
-    def _counts(self, rows: pa.Table, column: str) -> tuple[int, int]:
-        """Return how many values these rows have, and how many of them once."""
-        groups = f"SELECT count(*) AS n FROM {SAMPLE} GROUP BY {quoted(column)}"
-        found = self._binder.measure(rows, f"SELECT count(*), count_if(n = 1) FROM ({groups})")
-        return (found[0], found[1]) if found else (rows.num_rows, rows.num_rows)
 
     def share(self, condition: str, names: Mapping[str, str]) -> float | None:
         """Return the share of records for which a condition holds; None when that can't be told.
@@ -91,11 +86,24 @@ class TableStatistics:
         if self._sample is None or not self._sample.num_rows:
             return None
         if condition not in self._shares:
-            rows = self._sample.select(list(names)).rename_columns(list(names.values()))
-            found = self._binder.measure(rows, f"SELECT count_if({condition}) / count(*) FROM {SAMPLE}")
+            listed = ", ".join(f"{quoted(column)} AS {quoted(name)}" for column, name in names.items()) or "1 AS one"
+            asked = f"SELECT count_if({condition}) / count(*) FROM (SELECT {listed} FROM {SAMPLE})"
+            found = self._binder.measure(self._sample, asked)
             share = found[0] if found else None
             self._shares[condition] = _SHARE_OF_NONE_SEEN if share == 0 else share and max(share, _SHARE_MIN)
         return self._shares[condition]
+
+
+def _counts(values: pa.ChunkedArray) -> tuple[int, int]:
+    """Return how many values there are, and how many of them once; for types that Arrow can't count, all of them."""
+    import pyarrow as pa  # noqa: PLC0415 - whoever has a sample has it loaded
+    import pyarrow.compute as pc  # noqa: PLC0415 - likewise
+
+    try:
+        times = pc.value_counts(values).field("counts")
+    except pa.ArrowNotImplementedError:
+        return len(values), len(values)
+    return len(times), int(pc.sum(pc.equal(times, 1)).as_py() or 0)
 
 
 def _width(type_: str) -> float:

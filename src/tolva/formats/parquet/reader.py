@@ -48,6 +48,22 @@ def read_chunk(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Seque
     return found.rows
 
 
+def read_head(
+    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], rows_max: int
+) -> tuple[pa.Table, float]:
+    """Return at most ``rows_max`` rows from a chunk's beginning, and their share of it; values that don't fit: NULL."""
+    groups = chunk.traits["groups"]
+    with open_file(file, None) as source:
+        present = _present(source, wanted)
+        batches = source.iter_batches(max(1, rows_max), row_groups=groups, columns=present, use_threads=False)
+        first = next(iter(batches), None)
+        if first is None or not present:
+            return read_chunk(file, chunk, types, wanted, None), 1.0
+        share = first.num_rows / _count(source, groups)
+        found = conform(pa.Table.from_batches([first]).select(present), types, wanted)
+    return found.rows, share
+
+
 def sort_out(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Bytes) -> Sorted:
     """Sort a chunk's records; see ``Format.sort_out``.
 
@@ -83,12 +99,16 @@ def _conformed(file: File, chunk: Chunk, types: Mapping[str, str], wanted: Seque
 
 
 def _read(source: parquet.ParquetFile, groups: Sequence[int], wanted: Sequence[str] | None = None) -> pa.Table:
-    names = None if wanted is None else {name.casefold() for name in wanted}
-    present = [name for name in source.schema_arrow.names if names is None or name.casefold() in names]
+    present = _present(source, wanted)
     if not present:
         # A table without columns forgets how many rows it has.
         return pa.table({"": pa.nulls(_count(source, groups))})
     return source.read_row_groups(groups, columns=present, use_threads=False).select(present)
+
+
+def _present(source: parquet.ParquetFile, wanted: Sequence[str] | None) -> list[str]:
+    names = None if wanted is None else {name.casefold() for name in wanted}
+    return [name for name in source.schema_arrow.names if names is None or name.casefold() in names]
 
 
 def _count(source: parquet.ParquetFile, groups: Sequence[int]) -> int:
