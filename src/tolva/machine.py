@@ -1,4 +1,4 @@
-"""What this process may use of its machine: processors and memory, as the container's limits have it; and using less.
+"""What this process may use of its machine: processors and memory, as the container's limits have it; and how freely.
 
 A container sees the whole machine's processors and memory; its limits are in the control groups, of which there are
 two versions, and which nest: the tightest of the process's own group and those above it counts.
@@ -17,6 +17,7 @@ from pathlib import Path
 _ROOT = Path("/")
 _M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
 _TRIM_BYTES = 64 * 2**10
+_HELD_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,19 @@ def spare_memory() -> None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
     os.environ |= {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(_TRIM_BYTES)}
+
+
+def hold_memory() -> None:
+    """Have what this process starts from now on keep memory at hand that it will need again, rather than give it back.
+
+    Arrays as large as a chunk are made and dropped over and over: to fetch each page of them from the system anew takes
+    a fifth of the time. For the C library's allocator and for Arrow's.
+    """
+    os.environ |= {
+        "MALLOC_MMAP_THRESHOLD_": str(_HELD_BYTES),
+        "MALLOC_TRIM_THRESHOLD_": str(2 * _HELD_BYTES),
+        "MIMALLOC_PURGE_DELAY": "-1",
+    }
 
 
 def resident_bytes(pid: int) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _DONE_WITH_REJECTS = 3
 _PRELOAD = ("tolva.ingest.chunks", "tolva.jobs.prepare_ingest")
+_ROOMY_BYTES = 2**30
+"""With so much memory for each child there is no need to give any back between two chunks."""
+
 _SUMMARY = "summary_0001.json"
 
 
@@ -66,6 +69,7 @@ def ingest(
     Example: tolva ingest clients.dat --document clients.yaml
     """
     from tolva.cli.house import runner  # noqa: PLC0415 - keeps --help quick
+    from tolva.machine import hold_memory  # noqa: PLC0415 - likewise
 
     changes: dict[str, Any] = {
         "into": into,
@@ -78,6 +82,8 @@ def ingest(
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
     job = _document(files or [], document, retry_rejects, changes)
     base = document.parent if document and not files and not retry_rejects else Path()
+    if settings.memory_bytes >= settings.workers * _ROOMY_BYTES:
+        hold_memory()
     with runner(settings, _PRELOAD) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
 
