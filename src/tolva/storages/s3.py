@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import (
@@ -29,7 +30,18 @@ from tolva import crash
 from tolva.errors import StorageError, UsageError
 from tolva.storage import Buffer
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
 _PATIENCE_SECONDS = 60.0
+_CLIENT: ClientConfig = {
+    "allow_http": True,
+    "connect_timeout": "5s",
+    # Half of the patience, so that a request whose server vanished without a word is sent again.
+    "read_timeout": "30s",
+    # Whoever takes in a large object slowly takes as long as he likes.
+    "timeout": "24h",
+}
 _DELETED_AT_ONCE = 1000
 """As many keys as S3 takes in one request."""
 
@@ -49,7 +61,7 @@ class S3Storage:
         try:
             self._store = S3Store.from_url(
                 self._url,
-                client_options={"allow_http": True, "connect_timeout": "5s", "timeout": "60s"},
+                client_options=_CLIENT,
                 retry_config={
                     "max_retries": 100,
                     "backoff": {"max_backoff": timedelta(seconds=2)},
