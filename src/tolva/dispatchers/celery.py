@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,11 @@ _MAX_MESSAGE_HINTS = 64
 _MAX_MESSAGE_BYTES = 4 * 2**20
 _SHARES = 8
 """Many small tasks go together, but into no fewer messages than this, so that other workers get some."""
+
+_CONFIRM_SECONDS = 10.0
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5}
+"""Seconds until a broker that vanished without a word is noticed by who waits for its answer: on connections that only
+ask and send now and then nobody expects a heartbeat."""
 
 _AGAIN_SECONDS = 60.0
 _MAX_SENT = 100_000
@@ -148,7 +154,7 @@ class CeleryDispatcher:
         return Queue(name, Exchange(prefix, type="direct"), routing_key=name, queue_arguments=arguments)
 
     def _transport_options(self) -> dict[str, Any]:
-        return {"confirm_publish": True, "confirm_timeout": 10.0} if self._amqp else {}
+        return {"confirm_publish": True, "socket_settings": _KEEPALIVE} if self._amqp else {}
 
     def _send(self, role: Role, hints: Sequence[Hint]) -> bool:
         if time.monotonic() < self._silent_until:
@@ -158,7 +164,7 @@ class CeleryDispatcher:
                 _TASK,
                 args=[role.value, [[hint.task_id, hint.bytes, hint.job_id, hint.client] for hint in hints]],
                 queue=self._queues[role],
-                **({"mandatory": True} if self._amqp else {}),
+                **({"mandatory": True, "confirm_timeout": _CONFIRM_SECONDS} if self._amqp else {}),
             )
         except Exception as error:  # noqa: BLE001 - each transport has errors of its own, and a hint may be lost
             self._fall_silent(error)
