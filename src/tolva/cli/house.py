@@ -55,7 +55,8 @@ def new_children(
 @contextmanager
 def runner(settings: Settings, preload: Sequence[str] = ()) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
-    children = new_children(settings, settings.workers, preload=preload)
+    # Where a fleet does the tasks, one prepares the job, and others would have nothing to do.
+    children = new_children(settings, 1 if settings.cluster else settings.workers, preload=preload)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
     gc.freeze()
