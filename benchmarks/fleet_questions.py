@@ -1,7 +1,7 @@
 """The four questions by a fleet of 2 workers on this machine, beside one process with 2 children.
 
 Run by ``make cluster-demo``; ``python benchmarks/fleet_questions.py ROWS RUNS`` measures: run about, so that both meet
-the same weather.
+the same weather. In place of ROWS, the folder of coffee data that is there already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/cluster")]
 
 
-def main(transactions: int, runs: int) -> None:
+def main(what: str, runs: int) -> None:
     from fleet import TOLVA, Fleet, results  # noqa: PLC0415 - its folder was added to the path above
 
     from servers.postgresql import Postgresql  # noqa: PLC0415 - likewise
@@ -30,8 +30,11 @@ def main(transactions: int, runs: int) -> None:
 
     with tempfile.TemporaryDirectory(prefix="tolva-fleet-") as name:
         folder = Path(name)
-        made = generate(folder / "data", transactions=transactions)
-        print(f"{transactions:,} transactions, {made.bytes / 2**20:,.0f} MB")
+        data = folder / "data" if what.isdecimal() else Path(what).absolute()
+        if what.isdecimal():
+            generate(data, transactions=int(what))
+        size = sum(path.stat().st_size for path in data.rglob("*.csv"))
+        print(f"{size / 2**20:,.0f} MB of coffee data", flush=True)
         document = folder / "four_questions.yaml"
         document.write_text(four_questions())
         fleet = Fleet(Postgresql(durable=True), Rabbitmq(), S3(), folder)
@@ -42,12 +45,12 @@ def main(transactions: int, runs: int) -> None:
             fleet.wait_for_workers(2)
             own = {**os.environ, "TOLVA_STATE": str(folder / "own")}
             for _ in range(runs):
-                words = [TOLVA, "run", document, "--data", folder / "data", "-q", "--workers", "2", "--output"]
+                words = [TOLVA, "run", document, "--data", data, "-q", "--workers", "2", "--output"]
                 began = time.perf_counter()
                 subprocess.run([*words, folder / "alone"], env=own, check=True, stdout=subprocess.DEVNULL)
                 seconds["one process"].append(time.perf_counter() - began)
                 began = time.perf_counter()
-                fleet.run_job(document, folder / "data", "together")
+                fleet.run_job(document, data, "together")
                 seconds["fleet"].append(time.perf_counter() - began)
             assert results(folder / "alone") == results(folder / "together"), "the answers differ"
             print("the answers are the same")
@@ -63,4 +66,5 @@ def main(transactions: int, runs: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped on the way out
-    main(*(int(word) for word in sys.argv[1:3] or ("200000", "1")))
+    rows, rounds = sys.argv[1:3] or ("200000", "1")
+    main(rows, int(rounds))
