@@ -140,6 +140,7 @@ def test_the_commands(server: Server, sales: Sales, document: Path, tmp_path: Pa
     job_id = submitted.stdout.strip()
     watched = tolva(server, "watch", job_id)
     assert (watched.returncode, watched.stdout) == (0, "")
+    assert f"tolva results {job_id}" in watched.stderr
     assert tolva(server, "status", job_id).stdout.split("\t")[:3] == [job_id, "completed", "query"]
     assert json.loads(tolva(server, "status", job_id, "--json").stdout)["progress"]["records_done"] == 60_000
     tasks = tolva(server, "status", job_id, "--tasks").stdout.splitlines()[1:]
@@ -169,3 +170,5 @@ def test_a_failed_job_s_exit_code_is_its_own(server: Server, document: Path, tmp
     assert done.returncode == 1
     assert "three" in done.stderr
     assert "sales_0.csv" in done.stderr
+    fetched = tolva(server, "results", done.stdout.strip(), "--output", tmp_path / "out")
+    assert (fetched.returncode, fetched.stdout, "three" in fetched.stderr) == (1, "", True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.rows import file_of
@@ -16,11 +16,20 @@ from tolva.errors import NotFoundError, StateError
 from tolva.model import Chunk, File, Hint, NewFile
 from tolva.states import JobStatus
 
+_ASKED_NAMES = 100
+"""Up to so many files are asked for by their names."""
+
+_NAMED = select(file).where(file.c.job_id == bindparam("of_job"), file.c.name.in_(bindparam("names", expanding=True)))
+_OF_FILE = select(file.c.job_id, file.c.name, file.c.table_name, file.c.cut_bytes, file.c.ended).where(
+    file.c.id == bindparam("file_id")
+)
+
 
 def add_files(tx: Tx, job_id: str, files: Sequence[NewFile]) -> list[File]:
     """Record the files that aren't there yet, in this order; return them all."""
     found = lock_job(tx, job_id)
-    known = {(each.table, each.name): each for each in files_of(tx, job_id)}
+    names = {each.name for each in files}
+    known = {(each.table, each.name): each for each in _named(tx, job_id, names)}
     new = {(each.table, each.name): each for each in files if (each.table, each.name) not in known}
     if new:
         _check_growing(found, what="files")
@@ -28,7 +37,7 @@ def add_files(tx: Tx, job_id: str, files: Sequence[NewFile]) -> list[File]:
             raise StateError(f"Job {job_id} was told that no more files will come.", job=job_id)
         rows = [_file_row(job_id, each) for each in new.values()]
         tx.connection.execute(insert(file), rows)
-        known = {(each.table, each.name): each for each in files_of(tx, job_id)}
+        known = {(each.table, each.name): each for each in _named(tx, job_id, names)}
     return [known[each.table, each.name] for each in files]
 
 
@@ -39,15 +48,23 @@ def files_of(tx: Tx, job_id: str) -> list[File]:
     ]
 
 
+def _named(tx: Tx, job_id: str, names: Collection[str]) -> list[File]:
+    """Return those of the job's files that have these names, in any table; of many names, all its files."""
+    if len(names) > _ASKED_NAMES:
+        return files_of(tx, job_id)
+    rows = tx.connection.execute(_NAMED, {"of_job": job_id, "names": list(names)})
+    return [file_of(row) for row in rows]
+
+
 def add_chunks(tx: Tx, file_id: int, chunks: Sequence[Chunk], *, ended: bool) -> list[Hint]:
     """Record the chunks that follow what was cut before, and make their tasks."""
-    job_id = tx.connection.execute(select(file.c.job_id).where(file.c.id == file_id)).scalar_one_or_none()
-    if job_id is None:
+    into = tx.connection.execute(_OF_FILE, {"file_id": file_id}).one_or_none()
+    if into is None:
         raise NotFoundError(f"There is no file {file_id} in the catalog; its job was deleted.", file=file_id)
+    job_id = into.job_id
     found = lock_job(tx, job_id)
-    into = tx.connection.execute(
-        select(file.c.name, file.c.table_name, file.c.cut_bytes, file.c.ended).where(file.c.id == file_id)
-    ).one()
+    # It may have grown until the job was locked.
+    into = tx.connection.execute(_OF_FILE, {"file_id": file_id}).one()
     new, cut_bytes = _new_chunks(into, chunks)
     if not new and into.ended >= ended:
         return []

@@ -46,7 +46,7 @@ def _bar(doing: str | None, kind: str | None) -> Iterator[Report]:
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
         *(() if kind == _EXPORT else megabytes),
-        rich.TextColumn("{task.fields[records]} " + ("keys" if kind == _EXPORT else "records")),
+        *(() if doing else (rich.TextColumn("{task.fields[records]} " + ("keys" if kind == _EXPORT else "records")),)),
         rich.TimeRemainingColumn(compact=True),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -78,7 +78,8 @@ class _Lines:
             self._last = now
             doing = self._doing or phase(progress, self._kind)
             amounts = (_keys if self._kind == _EXPORT else _megabytes)(progress, now - self._started)
-            print(f"{doing}: {amounts}", file=sys.stderr, flush=True)
+            records = "" if self._doing or self._kind == _EXPORT else f", {progress.records_done:,} records"
+            print(f"{doing}: {amounts}{records}", file=sys.stderr, flush=True)
 
 
 def _keys(progress: Progress, seconds: float) -> str:
@@ -92,7 +93,7 @@ def _fetched(progress: Progress) -> int:
 
 def _megabytes(progress: Progress, seconds: float) -> str:
     done, total = progress.bytes_done / 2**20, progress.bytes_total / 2**20
-    return f"{done:,.0f} of {total:,.0f} MB, {progress.records_done:,} records, {done / seconds:,.0f} MB/s"
+    return f"{done:,.0f} of {total:,.0f} MB, {done / seconds:,.0f} MB/s"
 
 
 def phase(progress: Progress, kind: str | None = None) -> str:

@@ -86,6 +86,9 @@ def status(
             typer.echo(json.dumps(job.raw(), indent=2))
             return
         _print_jobs(iter([job.info]))
+        if not job.info.status.final:
+            info = job.info
+            typer.echo(f"{info.bytes_done:,} of {info.bytes_total:,} bytes done, {info.records_done:,} records")
         if job.info.error is not None:
             typer.echo(job.info.error["message"])
         for task in job.tasks() if tasks else ():
@@ -111,8 +114,12 @@ def results(
     Example: tolva results 34d8ade8b4fff1f2 --output results
     """
     with _client(server) as client:
-        for path in client.job(job_id).download(output):
+        job = client.job(job_id)
+        for path in job.download(output):
             typer.echo(path)
+        job.info.check()
+        if not job.info.status.final:
+            typer.echo(f"tolva: job {job_id} goes on; these are its results so far.", err=True)
 
 
 def rejects(
@@ -210,6 +217,8 @@ def _watch(job: Job, *, quiet: bool) -> None:
         for info in job.events():
             report(_progress(info))
     _leave_with(job)
+    if not quiet:
+        typer.echo(f"tolva: job {job.id} is completed. Fetch its results: tolva results {job.id}", err=True)
 
 
 def _leave_with(job: Job) -> None:

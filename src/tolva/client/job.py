@@ -13,7 +13,7 @@ from tolva.client.http import Http
 from tolva.client.results import Results
 from tolva.client.uploads import send_file
 from tolva.client.views import JobInfo, PartInfo
-from tolva.errors import UnreachableError
+from tolva.errors import StateError, UnreachableError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,12 @@ class Job:
 
         ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
         """
-        send_file(self._http, f"{self._path}/tus", table, Path(path), name or Path(path).name, on_bytes)
+        try:
+            send_file(self._http, f"{self._path}/tus", table, Path(path), name or Path(path).name, on_bytes)
+        except StateError:
+            # A job that failed over what it has takes no more files; why it failed is what should be heard.
+            JobInfo.from_json(self.raw()).check()
+            raise
 
     def start(self) -> None:
         """Say that no more files will come."""

@@ -40,6 +40,13 @@ class Problem(BaseModel):
     data: dict[str, Any] = {}
 
 
+_UNTOLD = {
+    404: "There is no such call here. /openapi.json lists those that there are.",
+    405: "This call has other methods; the header Allow names them.",
+}
+"""What to say where the framework says no more than the status."""
+
+
 class ProblemResponse(JSONResponse):
     """A problem as an answer."""
 
@@ -81,7 +88,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> ProblemResponse:
         code = _PHRASES[error.status_code].lower().replace(" ", "_").replace("'", "")
-        return answer(error.status_code, code, str(error.detail), headers=error.headers)
+        detail = _UNTOLD.get(error.status_code, "") if error.detail == _PHRASES[error.status_code] else ""
+        return answer(error.status_code, code, detail or str(error.detail), headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> ProblemResponse:

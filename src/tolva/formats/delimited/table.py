@@ -63,7 +63,9 @@ def learn(table: str, spec: TableSpec, columns: Sequence[Column] | None, head: H
 
     ``columns`` are those of the table, if it has files already; the file must have the same.
     """
-    opened, dialect = _look(head, "", _hints(spec), _FIRST_SAMPLE.records)
+    # Where the columns are known only the file's shape is to be found out.
+    sample = _FIRST_SAMPLE if columns is None else _SAMPLE
+    opened, dialect = _look(head, "", _hints(spec), sample.records)
     if not opened.names and not head.complete:
         return None if len(head.sample) < MAX_RECORD_BYTES else _refuse_endless(head.name)
     if columns is None:
