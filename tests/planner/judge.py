@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,13 +87,17 @@ class Judge:
     def check(self, sql: str, how: How) -> Plan:
         """Assert that tolva's answer is DuckDB's: names, types, rows, and their order where ORDER BY fixes it."""
         made = self.plan(sql, how)
+        self.check_against(sql, how, lambda: self.run(made, how))
+        return made
+
+    def check_against(self, sql: str, how: How, answer: Callable[[], list[pa.RecordBatch]]) -> None:
+        """Assert that an answer is DuckDB's; see ``check``."""
         asked = self.duckdb.sql(f"SELECT * FROM ({sql}\n)")
         expected = asked.to_arrow_table()
-        batches = self.run(made, how)
+        batches = answer()
         got = pa.Table.from_batches(batches) if batches else expected.schema.empty_table()
         assert [(f.name, f.type) for f in got.schema] == [(f.name, f.type) for f in expected.schema], sql
         assert_same_rows(rows_of(got), rows_of(expected), ordered=is_ordered(sql), what=f"{sql}\n{how}")
-        return made
 
     def answer(self, sql: str, how: How) -> list[tuple[Any, ...]]:
         """Return tolva's answer."""

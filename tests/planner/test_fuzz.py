@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, assume, given, note, seed, settings
 from hypothesis import strategies as st
 from judge import How, Judge, assert_same_rows, judge
 from odd_tables import STATEMENTS
+from parquet_judge import ParquetJudge, Where
 
 from tolva.errors import TolvaError
 
@@ -52,8 +53,16 @@ def fuzz_judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def parquet_judge(fuzz_judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParquetJudge]:
+    """A judge over the same tables in files."""
+    one = ParquetJudge(tmp_path_factory.mktemp("fuzz_parquet"), fuzz_judge, pieces=3)
+    yield one
+    one.close()
+
+
 @seed(SEED)
-@settings(fuzz)
+@settings(fuzz, max_examples=COUNT - COUNT // 5)
 @given(st.one_of(shapes, shapes, queries()), WAYS)
 def test_any_query_has_duckdbs_answer(fuzz_judge: Judge, sql: str, how: How) -> None:
     note(f"{sql}\n{how}")
@@ -62,6 +71,20 @@ def test_any_query_has_duckdbs_answer(fuzz_judge: Judge, sql: str, how: How) -> 
     except duckdb.Error:
         assume(False)
     fuzz_judge.check(sql, how)
+
+
+@seed(SEED)
+@settings(fuzz, max_examples=COUNT // 5)
+@given(st.one_of(shapes, shapes, queries()), WAYS, st.builds(Where, st.booleans(), st.booleans()))
+def test_any_query_over_parquet_and_stored_tables(
+    parquet_judge: ParquetJudge, sql: str, how: How, where: Where
+) -> None:
+    note(f"{sql}\n{how}\n{where}")
+    try:
+        parquet_judge.duckdb.sql(f"SELECT * FROM ({sql}\n)").to_arrow_table()
+    except duckdb.Error:
+        assume(False)
+    parquet_judge.check(sql, how, where)
 
 
 @seed(SEED)
