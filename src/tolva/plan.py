@@ -137,6 +137,7 @@ class Stage:
     """One step of a plan. The ``notes`` of a finish stage say for people what its task does, and why (gather).
 
     ``kernel`` names what does the stage's tasks: ``sql``, or another that reads ``settings`` (JSON values).
+    ``estimated_bytes`` is about what its tasks read in all, where that could be told before.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Stage:
     notes: tuple[str, ...] = ()
     kernel: str = SQL_KERNEL
     settings: dict[str, Any] = field(default_factory=dict)
+    estimated_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,7 @@ def _stage(value: dict[str, Any]) -> Stage:
         notes=tuple(value["notes"]),
         kernel=value["kernel"],
         settings=value["settings"],
+        estimated_bytes=value.get("estimated_bytes"),
     )
 
 

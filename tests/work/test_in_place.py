@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pyarrow import parquet
 
 from tolva.errors import ExecutionError, InputError, TolvaError
 from tolva.formats import resolve
@@ -126,3 +127,11 @@ def test_no_other_file_can_be_opened(folder: Path, engine: Engine, tmp_path: Pat
     assert not (tmp_path / "made").exists()
     assert Path(own).read_bytes() == before
     assert rows(stage, engine) == []
+
+
+def test_what_is_spread_is_told_by_the_size_of_its_columns(folder: Path) -> None:
+    scan, finish = planned(folder, "SELECT sum(id) FROM sales", in_place_bytes=0).stages
+    footers = [parquet.read_metadata(path) for path in folder.glob("*.parquet")]
+    groups = [footer.row_group(n) for footer in footers for n in range(footer.num_row_groups)]
+    assert scan.estimated_bytes == sum(group.column(0).total_compressed_size for group in groups)
+    assert finish.estimated_bytes is None

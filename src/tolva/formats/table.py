@@ -87,13 +87,14 @@ class InputTable:
     """A table whose files were found and whose columns are known.
 
     ``in_place``: they lie on the local disk, and DuckDB's own reader of Parquet finds these columns in them, as far as
-    they are there.
+    they are there. ``column_bytes``: the sizes of columns that can be read apart from the others.
     """
 
     name: str
     columns: tuple[Column, ...]
     files: tuple[NewFile, ...]
     in_place: bool = False
+    column_bytes: Mapping[str, int] | None = None
 
     @property
     def text_bytes(self) -> int:

@@ -21,7 +21,7 @@ _FILES_MAX = 3
 def info_of(table: InputTable) -> TableInfo:
     """Return what the planner should know of a table."""
     files = table.files if table.in_place else None
-    return TableInfo(table.columns, table.text_bytes, partial(_sample, table), files)
+    return TableInfo(table.columns, table.text_bytes, partial(_sample, table), files, table.column_bytes)
 
 
 def _sample(table: InputTable, columns: Sequence[str]) -> Sample | None:

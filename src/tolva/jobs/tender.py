@@ -22,6 +22,7 @@ from tolva.jobs.stored import look_up
 from tolva.jobs.submit import record
 from tolva.model import Job, NewFile, Upload
 from tolva.plan import Column
+from tolva.planner import UNKNOWN_BYTES
 from tolva.work.children import Cancel, Cancelled, Children
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 _THREADS = 4
 _PREPARE_TRIES = 3
 _AGAIN_SECONDS = 2.0
-
-_UNKNOWN_BYTES = 2**40
-"""What a file whose length nobody knows counts for: too large to be sent to every task."""
 
 _NO_DATA = Path("/")
 """Where patterns start without a data folder: absolute, so that whatever they find is refused."""
@@ -218,7 +216,7 @@ def _table(name: str, columns: tuple[tuple[str, str], ...], uploads: list[Upload
             table=name,
             name=each.name,
             location="",
-            bytes=_UNKNOWN_BYTES if each.bytes is None else each.bytes,
+            bytes=UNKNOWN_BYTES if each.bytes is None else each.bytes,
             fingerprint="",
             layout={},
         )

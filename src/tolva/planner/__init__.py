@@ -25,6 +25,9 @@ _PARTITIONS = ((2**28, 8), (2**30, 16), (2**32, 32), (2**34, 64))  # tables up t
 _PARTITIONS_MAX = 128
 _BROADCAST_BYTES = 8 * 2**20
 
+UNKNOWN_BYTES = 2**40
+"""What a file whose length nobody knows counts for: too large to be sent to every task."""
+
 IN_PLACE_BYTES = 512 * 2**20
 """Tables of a query up to this size in all are read in place, where they can be."""
 
@@ -53,13 +56,15 @@ Sampler: TypeAlias = Callable[[Sequence[str]], Sample | None]
 class TableInfo:
     """A table's columns, with DuckDB's types, its size as far as it is known, and a way to see some of its records.
 
-    ``files`` are given where DuckDB's own reader of Parquet finds just these columns in them.
+    ``files`` are given where DuckDB's own reader of Parquet finds just these columns in them. ``column_bytes`` says how
+    large each column is where columns can be read apart.
     """
 
     columns: tuple[Column, ...]
     bytes: int
     sample: Sampler | None = None
     files: tuple[NewFile, ...] | None = None
+    column_bytes: Mapping[str, int] | None = None
 
 
 def plan(

@@ -68,7 +68,11 @@ Mark: TypeAlias = tuple[dict[object, _Stage], dict[str, object], dict[object, _G
 
 
 class Draft:
-    """Collects stages. ``query`` is the name of the query being planned, from which stages are named."""
+    """Collects stages.
+
+    ``query`` is the name of the query being planned, from which stages are named; ``estimated`` says whether the sizes
+    of its flows come from samples. Then ``sizes`` has those of outputs.
+    """
 
     def __init__(
         self,
@@ -81,6 +85,8 @@ class Draft:
         self._partitions = partitions
         self._small_bytes = small_bytes
         self.query = ""
+        self.estimated = False
+        self.sizes: dict[str, int] = {}
         self._names = names
         self._tables = tables
         self._stages: dict[object, _Stage] = {}
@@ -132,6 +138,7 @@ class Draft:
         to = f"to hash partitions by {', '.join(by)}" if spread else ""
         places = tuple(names.index(name) for name in by) if spread else ()
         output, there = self._shared_groups(branch.noting(note, to), keys, made, places)
+        self._note_size([output], size)
         moved = Branch(
             site=Site(inputs=(Input(output, output, Reads.PARTITION if spread else Reads.ALL),)),
             source=quoted(output),
@@ -158,6 +165,7 @@ class Draft:
         columns = flow.columns
         to = f"to hash partitions by {', '.join(keys)}" if keys else ""
         outputs = [self.emit(b.noting(to), columns, keys).name for b in flow.branches]
+        self._note_size(outputs, flow.bytes)
         inputs = tuple(Input(name, name, reads) for name in outputs)
         listed = ", ".join(quoted(c.name) for c in columns) or "1 AS one"
         source = quoted(outputs[0])
@@ -195,6 +203,7 @@ class Draft:
             but = [i.output for i in inputs]
             output = self._output(branch.noting(made), sql, left, lines=result.lines, but=but)
             inputs.append(Input(output.name, output.name, Reads.ALL))
+        self._note_size([given.output for given in inputs], flow.bytes)
         self.end(result, inputs, ())
 
     def end(
@@ -222,6 +231,10 @@ class Draft:
         """Return the finished plan."""
         stages = sorted(self._stages.values(), key=lambda s: s.level)
         return Plan(tuple(self._frozen(s) for s in stages), self._partitions, tuple(queries), dict(self._tables))
+
+    def _note_size(self, outputs: Sequence[str], size: int) -> None:
+        if self.estimated:
+            self.sizes.update((name, size // len(outputs)) for name in outputs)
 
     def _spreads(self, flow: Flow, keys: Sequence[str]) -> bool:
         return self._partitions > 1 and bool(keys) and flow.bytes > self._small_bytes

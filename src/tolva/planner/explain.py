@@ -73,14 +73,19 @@ class _Tree:
             yield from self._below(stage, output.notes, used)
 
     def _below(self, stage: Stage, notes: Sequence[str], inputs: Sequence[Input]) -> Iterator[str]:
-        parsed = (
-            [f"parses {', '.join(stage.columns) or 'no column, counts records'}"] if stage.table is not None else []
-        )
+        parsed = [_parsed(stage)] if stage.table is not None else []
+        if stage.table is None and stage.estimated_bytes is not None:
+            parsed = [f"reads about {size(stage.estimated_bytes)}"]
         found = self._measured.get(stage.name)
         for note in (*parsed, *notes, *([_measures(found)] if found else [])):
             yield f"{'│' if inputs else ' '}  {note}"
         for number, given in enumerate(inputs, 1):
             yield from _indented(self._read(given), last=number == len(inputs))
+
+
+def _parsed(stage: Stage) -> str:
+    columns = ", ".join(stage.columns) or "no column, counts records"
+    return f"parses {columns}" + (f": about {size(stage.estimated_bytes)}" if stage.estimated_bytes else "")
 
 
 def skew(task_seconds: Sequence[float]) -> float:

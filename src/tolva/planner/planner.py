@@ -14,6 +14,7 @@ from tolva.planner.in_place import in_place
 from tolva.planner.names import Names
 from tolva.planner.one_parse import one_parse
 from tolva.planner.question import Asker
+from tolva.planner.sizes import with_sizes
 from tolva.planner.spread import spread
 from tolva.planner.statistics import TableStatistics
 
@@ -39,7 +40,8 @@ class Planner:
         for name, query in queries.items():
             self._one(name, query)
         self._binder.close()
-        return one_parse(self._draft.plan(queries), self._given, self._broadcast_bytes)
+        made = one_parse(self._draft.plan(queries), self._given, self._broadcast_bytes)
+        return with_sizes(made, self._given, self._draft.sizes)
 
     def _one(self, name: str, query: Query) -> None:
         question = self._asker.understand(name, query)

@@ -32,6 +32,7 @@ def spread(
     symbols = Names()
     node = pushed(steady(decode(question.bound, binder, symbols)))
     estimates = Estimates(statistics) if _joins(node) else None
+    draft.estimated = estimates is not None
     if estimates is not None:
         node = ordered(node, estimates)
     table_bytes = {name: table.bytes for name, table in statistics.items()}

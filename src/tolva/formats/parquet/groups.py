@@ -6,7 +6,8 @@ file: they count the compressed bytes of the groups before, and the last chunk e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tolva.model import Chunk, File
@@ -26,6 +27,17 @@ def layout_of(metadata: parquet.FileMetaData) -> dict[str, Any]:
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     sizes = [max(1, sum(group.column(i).total_compressed_size for i in range(group.num_columns))) for group in groups]
     return {"format": NAME, "groups": sizes, "unpacked": [group.total_byte_size for group in groups]}
+
+
+def column_bytes(files: Iterable[parquet.FileMetaData]) -> dict[str, int]:
+    """Return how many bytes the columns of all the files take, by their names in lower case."""
+    sizes: dict[str, int] = defaultdict(int)
+    for metadata in files:
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            for leaf in map(group.column, range(group.num_columns)):
+                sizes[leaf.path_in_schema.partition(".")[0].casefold()] += leaf.total_compressed_size
+    return sizes
 
 
 def cut_groups(file: File, chunk_bytes: int) -> Iterator[Chunk]:

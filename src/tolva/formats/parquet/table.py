@@ -23,7 +23,7 @@ from tolva.errors import InputError
 from tolva.formats.engine import canonical
 from tolva.formats.files import fingerprint, similar_file
 from tolva.formats.intake import Learned
-from tolva.formats.parquet.groups import layout_of
+from tolva.formats.parquet.groups import column_bytes, layout_of
 from tolva.formats.parquet.source import as_parquet, damage_named
 from tolva.formats.table import InputTable, TableSpec
 from tolva.model import NewFile
@@ -50,7 +50,10 @@ def open_table(name: str, spec: TableSpec, files: Sequence[tuple[str, Path]]) ->
     opened = [_open(name, label, path) for label, path in files]
     found = _columns(opened)
     columns = _declared(found, spec.columns, opened[0].new.name)
-    return InputTable(name, columns, tuple(file.new for file in opened), in_place=columns == found)
+    sizes = column_bytes([file.metadata for file in opened])
+    per_name = {column.name: sizes.get(column.name.casefold(), 0) for column in columns}
+    found_files = tuple(file.new for file in opened)
+    return InputTable(name, columns, found_files, in_place=columns == found, column_bytes=per_name)
 
 
 def learn(table: str, spec: TableSpec, name: str, data: bytes, columns: Sequence[Column] | None) -> Learned:
