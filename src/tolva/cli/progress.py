@@ -78,8 +78,7 @@ class _Lines:
             self._last = now
             doing = self._doing or phase(progress, self._kind)
             amounts = (_keys if self._kind == _EXPORT else _megabytes)(progress, now - self._started)
-            records = "" if self._doing or self._kind == _EXPORT else f", {progress.records_done:,} records"
-            print(f"{doing}: {amounts}{records}", file=sys.stderr, flush=True)
+            print(f"{doing}: {amounts}", file=sys.stderr, flush=True)
 
 
 def _keys(progress: Progress, seconds: float) -> str:
@@ -93,7 +92,9 @@ def _fetched(progress: Progress) -> int:
 
 def _megabytes(progress: Progress, seconds: float) -> str:
     done, total = progress.bytes_done / 2**20, progress.bytes_total / 2**20
-    return f"{done:,.0f} of {total:,.0f} MB, {done / seconds:,.0f} MB/s"
+    # What is only sent has no stages yet, and is bytes, not records.
+    records = f"{progress.records_done:,} records, " if progress.stages else ""
+    return f"{done:,.0f} of {total:,.0f} MB, {records}{done / seconds:,.0f} MB/s"
 
 
 def phase(progress: Progress, kind: str | None = None) -> str:
