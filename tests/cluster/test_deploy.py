@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,21 @@ def test_every_file_is_named_in_the_kustomization() -> None:
 
     assert named == {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
     assert all({"apiVersion", "kind", "metadata"} <= each.keys() for each in resources())
+
+
+def test_kustomize_makes_these_resources_of_the_files() -> None:
+    if not (kubectl := shutil.which("kubectl")):
+        pytest.skip("NOT TESTED: kubectl is not installed, which needs no cluster for this")
+    words = [kubectl, "kustomize", str(KUBERNETES)]
+    built = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout
+    made = list(yaml.safe_load_all(built))
+
+    assert {_name(each) for each in made} == {_name(each) for each in resources()}
+    assert {each["metadata"]["namespace"] for each in made if each["kind"] != "Namespace"} == {"tolva"}
+
+
+def _name(resource: dict[str, Any]) -> tuple[str, str]:
+    return resource["kind"], resource["metadata"]["name"]
 
 
 def test_there_is_a_deployment_and_a_scaler_for_each_role() -> None:
