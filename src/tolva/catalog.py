@@ -420,6 +420,10 @@ class Catalog(Protocol):
         """Return the workers that reported within a day and haven't ended, by name."""
         ...
 
+    def paused_roles(self) -> set[Role]:
+        """Return the roles whose tasks nobody takes now."""
+        ...
+
     def pause_role(self, role: Role) -> None:
         """Let the whole fleet take no more tasks of this role; running ones finish."""
         ...

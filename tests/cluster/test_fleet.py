@@ -118,13 +118,16 @@ def test_a_second_signal_hands_running_tasks_back_at_once(fleet: Fleet, slow: Pa
 
 def test_a_paused_role_waits_and_goes_on(fleet: Fleet, coffee: Path, answers: dict[str, bytes]) -> None:
     fleet.run("workers", "pause", "reduce,finish")
+    assert "No worker has reported" in fleet.run("workers").stderr
     fleet.worker("--concurrency", "2")
     job = fleet.start("run", coffee.parent / "four_questions.yaml", "--data", coffee, "--output", "out", "-q")
     wait_for(lambda: any(hint.role is not Role.SCAN for hint in fleet.catalog.ready()), "work for the paused roles")
     (done,) = fleet.catalog.jobs()
     ran = {task.role for task in fleet.catalog.tasks(done.id) if task.attempt}
     assert ran == {Role.SCAN}
-    assert "scan, reduce, finish" in fleet.run("workers").stdout
+    shown = fleet.run("workers")
+    assert "scan, reduce (paused), finish (paused)" in shown.stdout
+    assert "reduce is paused: its tasks wait" in shown.stderr
 
     fleet.run("workers", "resume", "reduce,finish")
 

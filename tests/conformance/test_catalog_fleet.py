@@ -56,4 +56,4 @@ def test_paused_roles_are_told_to_every_worker_until_resumed(catalog: Catalog) -
     assert catalog.report_worker(ONE) == catalog.report_worker(TWO) == {Role.SCAN, Role.FINISH}
     catalog.resume_role(Role.SCAN)
     catalog.resume_role(Role.SCAN)
-    assert catalog.report_worker(ONE) == {Role.FINISH}
+    assert catalog.report_worker(ONE) == catalog.paused_roles() == {Role.FINISH}

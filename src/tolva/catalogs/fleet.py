@@ -28,7 +28,7 @@ def report(tx: Tx, said: WorkerReport) -> set[Role]:
             tx.insert(worker).on_conflict_do_nothing(), now_so | {"name": said.name, "started_at": tx.now}
         )
         tx.connection.execute(delete(worker).where(worker.c.seen_at < tx.now - _REMEMBERED_SECONDS))
-    return {Role(name) for name in tx.connection.execute(select(paused_role.c.role)).scalars()}
+    return paused(tx)
 
 
 def forget(tx: Tx, name: str) -> None:
@@ -67,6 +67,11 @@ def _held(tx: Tx) -> dict[str, list[WorkerTask]]:
         running, lease = tx.now - row.started_at, row.lease_until - tx.now
         held[row.worker].append(WorkerTask(row.id, row.job_id, row.stage_name, row.attempt, running, lease))
     return held
+
+
+def paused(tx: Tx) -> set[Role]:
+    """Return the paused roles."""
+    return {Role(name) for name in tx.connection.execute(select(paused_role.c.role)).scalars()}
 
 
 def pause(tx: Tx, role: Role) -> None:

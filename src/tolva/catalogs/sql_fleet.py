@@ -37,6 +37,11 @@ class SqlFleet(ABC):
         with self._read() as tx:
             return fleet.workers(tx)
 
+    def paused_roles(self) -> set[Role]:
+        """Return the roles whose tasks nobody takes now."""
+        with self._read() as tx:
+            return fleet.paused(tx)
+
     def pause_role(self, role: Role) -> None:
         """Let the whole fleet take no more tasks of this role."""
         with self._write("pause_role") as tx:

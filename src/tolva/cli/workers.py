@@ -11,6 +11,7 @@ from tolva.cli import options
 if TYPE_CHECKING:
     from tolva.catalog import Catalog
     from tolva.model import FleetWorker
+    from tolva.plan import Role
 
 _MISSED_SECONDS = 15.0
 
@@ -26,7 +27,14 @@ def show(context: typer.Context) -> None:
     Example: tolva workers
     """
     if context.invoked_subcommand is None:
-        _show(_catalog().fleet())
+        catalog = _catalog()
+        paused = catalog.paused_roles()
+        if workers := catalog.fleet():
+            _show(workers, paused)
+        else:
+            typer.echo("No worker has reported within a day. Start one with `tolva worker`.", err=True)
+        for role in sorted(paused):
+            typer.echo(f"{role} is paused: its tasks wait for `tolva workers resume {role}`.", err=True)
 
 
 @app.command()
@@ -39,6 +47,7 @@ def pause(role: _RoleName) -> None:
 
     for each in parse_roles(role):
         _catalog().pause_role(each)
+        typer.echo(f"No worker takes {each} tasks from now on, within some seconds; running ones finish.", err=True)
 
 
 @app.command()
@@ -51,6 +60,7 @@ def resume(role: _RoleName) -> None:
 
     for each in parse_roles(role):
         _catalog().resume_role(each)
+        typer.echo(f"Workers take {each} tasks again, within some seconds.", err=True)
 
 
 def _catalog() -> Catalog:
@@ -59,7 +69,7 @@ def _catalog() -> Catalog:
     return connect(options.settings(None, 1)).catalog
 
 
-def _show(workers: list[FleetWorker]) -> None:
+def _show(workers: list[FleetWorker], paused: set[Role]) -> None:
     from rich.console import Console  # noqa: PLC0415 - keeps --help quick
     from rich.table import Table  # noqa: PLC0415 - likewise
 
@@ -73,5 +83,6 @@ def _show(workers: list[FleetWorker]) -> None:
         )
         heard = f"{each.silent_seconds:.0f} s ago" + (" (missed)" if each.silent_seconds > _MISSED_SECONDS else "")
         memory = f"{report.memory_bytes / 2**20:,.0f} MB"
-        table.add_row(report.name, report.machine, ", ".join(report.roles), str(report.slots), memory, heard, tasks)
+        roles = ", ".join(f"{role} (paused)" if role in paused else role for role in report.roles)
+        table.add_row(report.name, report.machine, roles, str(report.slots), memory, heard, tasks)
     Console().print(table)
