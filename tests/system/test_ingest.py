@@ -180,7 +180,7 @@ def test_tables_are_listed_described_and_dropped(tolva: Tolva, tmp_path: Path) -
     assert tolva("ingest", "t.csv", "--into", "kept").returncode == 0
     assert tolva("tables", "list").stdout.startswith("kept\t2\t")
     described = tolva("tables", "describe", "KEPT").stdout
-    assert "kept: 2 records in 1 objects, version 1" in described
+    assert "kept: 2 records in 1 object, version 1" in described
     assert "a\tBIGINT\t-7 to 1" in described
     assert tolva("tables", "drop", "kept").returncode == 0
     assert tolva("tables", "list").stdout == ""

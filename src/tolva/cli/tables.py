@@ -46,7 +46,8 @@ def describe(name: Name, state: options.State = None) -> None:
     with _opened(state) as backends:
         table = backends.catalog.table(CLIENT, name)
         objects = backends.catalog.table_objects(table.id, table.version)
-    print(f"{table.name}: {table.records:,} records in {len(objects):,} objects, version {table.version}")
+    things = f"{table.records:,} records in {len(objects):,} object{'' if len(objects) == 1 else 's'}"
+    print(f"{table.name}: {things}, version {table.version}")
     if table.key:
         print(f"key: {', '.join(table.key)}")
     for column, kind in table.columns:

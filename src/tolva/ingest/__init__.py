@@ -2,7 +2,7 @@
 
 One plan does it all (``planning``):
 
-* ``load``, a scan: a chunk's records are sorted out by its format, cast and checked by one SELECT (``statements``), the
+* ``load``, a scan: a chunk's records are sorted out by its format, cast and checked (``checking``, ``statements``), the
   good ones written as an object of the table, the reasons as finished lines of the report (``chunks``).
 * ``unique``, a reduce, only where something must be unique: of records that are equal there the first stays.
 * ``again``, a scan: chunks that have lost records by that are done once more without them.
