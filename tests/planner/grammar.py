@@ -40,7 +40,7 @@ def numbers(draw: Draw, of: Relation, depth: int = 2) -> str:
         return str(draw(st.sampled_from((*of.numbers, "1", "7", "0.5", "-3"))))
     inner = numbers(of, depth - 1)
     forms = [
-        "({} + {})", "({} - {})", "({} * 2)", "({} % 5)", "abs({})", "coalesce({}, 0)", "nullif({}, 1)", "-{}",
+        "({} + {})", "({} - {})", "({} * 2)", "({} % 5)", "abs({})", "coalesce({}, 0)", "nullif({}, 1)", "- {}",
         "greatest({}, {})", "CASE WHEN {} > 3 THEN {} ELSE 0 END", "CAST({} AS BIGINT)", "round({}, 1)",
     ]  # fmt: skip
     if of.texts:

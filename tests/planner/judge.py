@@ -155,7 +155,8 @@ def _cut(table: pa.Table, pieces: int, chance: random.Random) -> list[pa.Table]:
 
 def _same(mine: Any, theirs: Any) -> bool:
     if isinstance(mine, float) and isinstance(theirs, float):
-        return math.isclose(mine, theirs, rel_tol=1e-9) or (math.isnan(mine) and math.isnan(theirs))
+        # Where terms cancel out, what is left is their rounding, which the order of adding decides.
+        return math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(mine) and math.isnan(theirs))
     if isinstance(mine, (list, tuple)) and isinstance(theirs, (list, tuple)):
         return len(mine) == len(theirs) and all(_same(m, t) for m, t in zip(mine, theirs, strict=True))
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
