@@ -10,7 +10,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,14 @@ def _undisturbed(server: Server) -> float:
     return time.monotonic() - began
 
 
+def _all_jobs(api: Api) -> Iterator[str]:
+    url = "/api/v1/jobs?limit=1000"
+    while url:
+        answer = api.get(url)
+        yield from (job["id"] for job in answer.json()["jobs"])
+        url = answer.links.get("next", {}).get("url", "")
+
+
 def _breathe(loads: list[Load]) -> None:
     """Let every client get one job done: on a busy machine kills could come faster than any job can end."""
     before = [load.done for load in loads]
@@ -151,7 +159,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
                 raise load.error
         accepted = [job for load in loads for job in load.jobs]
         with server.client() as api:
-            there = [job["id"] for job in api.get("/api/v1/jobs?limit=1000").json()["jobs"]]
+            there = list(_all_jobs(api))
         assert sorted(there) == sorted(accepted)
         print(f"{len(accepted)} jobs")
     finally:
