@@ -114,6 +114,8 @@ def test_anothers_job_is_not_found(ann: Api, bob: Api, method: str, path: str) -
     unharmed = ann.job(job)
     assert unharmed["status"] in ("pending", "wip")
     assert not unharmed["uploads_ended"]
+    # Of jobs that wait for files only so many run at once.
+    assert ann.delete(f"/api/v1/jobs/{job}").status_code == 204
 
 
 def test_anothers_table_is_not_there(ann: Api, bob: Api) -> None:

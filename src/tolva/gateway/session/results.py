@@ -64,6 +64,8 @@ class Pusher:
                 if snapshot.job.status in (JobStatus.PENDING, JobStatus.WIP, JobStatus.COMPLETED):
                     sequence = await self._push_parts(sequence)
                 if snapshot.job.status.final:
+                    # What it has may all have been acknowledged before the job was completed.
+                    await self._note_retrieved()
                     await self._wire.say("finished", job=self._view(snapshot))
                     return
                 await news.heard()
