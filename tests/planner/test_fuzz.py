@@ -14,7 +14,7 @@ import pytest
 from grammar import conditions, queries
 from grammar_shapes import STATEMENTS as THINGS
 from grammar_shapes import relations, shapes
-from hypothesis import HealthCheck, Phase, assume, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, assume, example, given, note, seed, settings
 from hypothesis import strategies as st
 from judge import How, Judge, assert_same_rows, judge
 from odd_tables import STATEMENTS
@@ -76,6 +76,11 @@ def test_any_query_has_duckdbs_answer(fuzz_judge: Judge, sql: str, how: How) -> 
 @seed(SEED)
 @settings(fuzz, max_examples=COUNT // 5)
 @given(st.one_of(shapes, shapes, queries()), WAYS, st.builds(Where, st.booleans(), st.booleans()))
+@example(
+    sql="SELECT a.id, b.id AS bid, a.s, b.d FROM things AS a LEFT JOIN things AS b ON a.iv = b.iv",
+    how=How(partitions=1, chunks=1, broadcast_bytes=0, reduce_task_bytes=1, seed=0),
+    where=Where(stored=True),
+)
 def test_any_query_over_parquet_and_stored_tables(
     parquet_judge: ParquetJudge, sql: str, how: How, where: Where
 ) -> None:

@@ -112,7 +112,7 @@ def rows_of(
     found = source.read([there[name.casefold()] for name in wanted if name.casefold() in there], use_threads=False)
     count = source.metadata.num_rows
     columns = [
-        found[there[name.casefold()]].cast(arrow_type(types[name]))
+        _typed(found[there[name.casefold()]], types[name])
         if name.casefold() in there
         else pa.nulls(count, arrow_type(types[name]))
         for name in wanted
@@ -123,6 +123,13 @@ def rows_of(
         positions = np.delete(positions, dropped_positions(stored.storage, dropped))
         rows = rows.take(pa.array(positions))
     return rows.select(list(wanted)), positions
+
+
+def _typed(column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    from tolva.formats.arrow import arrow_type  # noqa: PLC0415 - see above
+    from tolva.formats.parquet.conform import intervals  # noqa: PLC0415 - likewise
+
+    return intervals(column) if kind == "INTERVAL" else column.cast(arrow_type(kind))
 
 
 def dropped_positions(storage: Storage, key: str) -> npt.NDArray[np.int64]:

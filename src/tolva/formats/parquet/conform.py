@@ -81,9 +81,14 @@ def _plain_nested(arrow: pa.DataType) -> pa.DataType:
 
 def _plain(column: pa.ChunkedArray, wanted: str) -> pa.ChunkedArray:
     if wanted == "INTERVAL" and column.type == pa.binary(_INTERVAL_BYTES):
-        return pa.chunked_array([_intervals(chunk) for chunk in column.chunks], pa.month_day_nano_interval())
+        return intervals(column)
     plain = plain_type(column.type)
     return column if plain == column.type else column.cast(plain)
+
+
+def intervals(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of Parquet's intervals, which Arrow reads as bytes, as Arrow's."""
+    return pa.chunked_array([_intervals(chunk) for chunk in column.chunks], pa.month_day_nano_interval())
 
 
 def _intervals(stored: pa.Array) -> pa.Array:
