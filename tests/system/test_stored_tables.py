@@ -37,6 +37,15 @@ def test_an_answer_becomes_a_table_that_can_be_asked(tolva: Tolva, tmp_path: Pat
     assert [path.suffix for path in left] == [".parquet"] * 2
 
 
+@pytest.mark.parametrize("span", ["INTERVAL 1 DAY", "[INTERVAL 1 DAY]", "{a: INTERVAL 1 DAY}"])
+def test_intervals_are_refused(tolva: Tolva, span: str) -> None:
+    """Arrow writes none into Parquet."""
+    done = tolva("sql", f"SELECT {span} AS span", "-o", "parquet")
+    assert done.returncode == 1
+    assert "column span is or holds an INTERVAL" in done.stderr
+    assert "epoch()" in done.stderr
+
+
 def test_a_table_that_is_not_there(tolva: Tolva, tmp_path: Path) -> None:
     (tmp_path / "ask.yaml").write_text(ASK)
     done = tolva("run", "ask.yaml")

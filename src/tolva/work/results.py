@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tolva.errors import ExecutionError
 from tolva.model import Part
 from tolva.plan import Format, Result
 from tolva.planner.encode import header
@@ -40,9 +41,12 @@ def write(
     """Store the batches as parts; return them. There is always one.
 
     The batches are lines, or, for Parquet, rows of ``schema``, which is asked for then only: it is a query by itself.
+    ExecutionError for a column whose type can't be written.
     """
     if result.format is Format.PARQUET:
-        return tuple(_write_parquet(result, batches, schema(), to))
+        types = schema()
+        _check_types(result, types)
+        return tuple(_write_parquet(result, batches, types, to))
     return tuple(_write_lines(result, batches, to))
 
 
@@ -51,6 +55,7 @@ def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Sc
     if result.format is Format.PARQUET:
         import pyarrow.parquet as pq  # noqa: PLC0415 - costs a tenth of a small question's time
 
+        _check_types(result, schema)
         sink = pa.BufferOutputStream()
         with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for group in _row_groups(batches, schema, _ROW_GROUP_BYTES * _GROUPS_PER_PART):
@@ -60,6 +65,22 @@ def as_one_file(result: Result, batches: Iterable[pa.RecordBatch], schema: pa.Sc
     yield memoryview(header(result))
     for batch in batches:
         yield _encoded(batch.column(0))[0]
+
+
+def _check_types(result: Result, schema: pa.Schema) -> None:
+    for field in schema:
+        if _has_interval(field.type):
+            raise ExecutionError(
+                f"Query {result.query!r}: column {field.name} is or holds an INTERVAL, which isn't written into "
+                "Parquet files and stored tables. Cast it to VARCHAR, or take its epoch().",
+                query=result.query,
+                column=field.name,
+            )
+
+
+def _has_interval(kind: pa.DataType) -> bool:
+    inner = (kind.field(i).type for i in range(kind.num_fields))
+    return bool(pa.types.is_interval(kind)) or any(map(_has_interval, inner))
 
 
 def _write_lines(result: Result, batches: Iterator[pa.RecordBatch], to: Destination) -> Iterator[Part]:
