@@ -68,17 +68,17 @@ async def put(
         return file_view(upload)
     receiver = await by_hand(service.receive, upload)
     receiver.go_on_with(seen)
-    return file_view(await take(body, receiver, keep=True))
+    return file_view(await take(body, receiver))
 
 
-async def take(body: Body, receiver: Receiver, *, keep: bool) -> Upload:
-    """Feed the rest of the body; when it breaks off, what arrived is kept, or forgotten if it can't be verified."""
+async def take(body: Body, receiver: Receiver) -> Upload:
+    """Feed the rest of the body; when it breaks off, what arrived is kept."""
     try:
         while block := await body.read():
             await by_hand(receiver.write, block)
         return await by_hand(receiver.end)
     except ClientDisconnect:
-        await by_hand(_keep, receiver, body.rest()) if keep else await by_hand(receiver.abandon)
+        await by_hand(_keep, receiver, body.rest())
         raise
     except TolvaError:
         await by_hand(receiver.abandon)

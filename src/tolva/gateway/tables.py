@@ -98,7 +98,7 @@ async def replace(
             service.begin_upload, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
         )
         receiver = await by_hand(service.receive, upload)
-        await take(Body(request), receiver, keep=False)
+        await take(Body(request), receiver)
         await run_in_threadpool(service.start_job, job.id, caller.scope)
     response.headers["Location"] = f"{API}/jobs/{job.id}"
     return detail_view(await wait_as_preferred(service, job.id, caller.scope, prefer, response))
