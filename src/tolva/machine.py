@@ -1,4 +1,4 @@
-"""What this process may use of its machine: processors and memory, as the container's limits have it; and how freely.
+"""What this process may use of its machine: processors and memory, as the container's limits have it.
 
 A container sees the whole machine's processors and memory; its limits are in the control groups, of which there are
 two versions, and which nest: the tightest of the process's own group and those above it counts.
@@ -6,18 +6,13 @@ two versions, and which nest: the tightest of the process's own group and those 
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path("/")
-_M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1
-_TRIM_BYTES = 64 * 2**10
-_HELD_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,32 +94,6 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-
-
-def spare_memory() -> None:
-    """Have this process, and all that it starts from now on, give memory back at once rather than keep it at hand.
-
-    By the C library's allocator: one heap for all threads, trimmed as soon as its end is free. Threads that allocate at
-    the same time wait for each other then.
-    """
-    with suppress(AttributeError):  # the C library is another one
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 1)
-        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
-    os.environ |= {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": str(_TRIM_BYTES)}
-
-
-def hold_memory() -> None:
-    """Have what this process starts from now on keep memory at hand that it will need again, rather than give it back.
-
-    Arrays as large as a chunk are made and dropped over and over: to fetch each page of them from the system anew takes
-    a fifth of the time. For the C library's allocator and for Arrow's.
-    """
-    os.environ |= {
-        "MALLOC_MMAP_THRESHOLD_": str(_HELD_BYTES),
-        "MALLOC_TRIM_THRESHOLD_": str(2 * _HELD_BYTES),
-        "MIMALLOC_PURGE_DELAY": "-1",
-    }
 
 
 def resident_bytes(pid: int) -> int:

@@ -8,7 +8,8 @@ import sys
 
 WORK = """
 import threading
-from tolva.machine import resident_bytes, spare_memory
+from tolva.allocators import spare_memory
+from tolva.machine import resident_bytes
 spare_memory()
 import os
 def work():

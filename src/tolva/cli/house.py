@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from tolva.allocators import spare_memory
 from tolva.config import SMALL_BYTES, Settings, connect, open_storage
 from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
 from tolva.jobs.run import Run, RunSettings
-from tolva.machine import spare_memory
 from tolva.work.children import Children
 from tolva.work.setup import TaskSetup, bury, bury_strangers
 

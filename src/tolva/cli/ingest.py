@@ -68,8 +68,8 @@ def ingest(
 
     Example: tolva ingest clients.dat --document clients.yaml
     """
+    from tolva.allocators import hold_memory  # noqa: PLC0415 - likewise
     from tolva.cli.house import runner  # noqa: PLC0415 - keeps --help quick
-    from tolva.machine import hold_memory  # noqa: PLC0415 - likewise
 
     changes: dict[str, Any] = {
         "into": into,
