@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,21 @@ from served import Server, served
 from starlette.websockets import WebSocketState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_sessions
+from websockets.typing import Subprotocol
 
 from tolva.client import Client, JobInfo, session
 from tolva.client.session import Work, run_session
-from tolva.errors import NotAllowedError, QueryError
+from tolva.errors import (
+    ConflictError,
+    NotAllowedError,
+    NotFoundError,
+    QueryError,
+    StateError,
+    TolvaError,
+    TooLargeError,
+)
 from tolva.gateway.session.wire import Ended, Wire
 from tolva.protocol import PATH, SUBPROTOCOL, Frame
 from tolva.states import JobStatus
@@ -120,6 +133,63 @@ def test_a_refused_query_is_told_as_it_is(server: Server, sales: Sales, tmp_path
     document = DOCUMENT | {"queries": {"q": "SELECT shoop FROM sales"}}
     with pytest.raises(QueryError, match="shop"):
         run_session(server.url, None, Work(document, sales.files, tmp_path), quiet)
+
+
+FAILED_JOB = {
+    "id": "0123456789abcdef",
+    "kind": "query",
+    "status": "failed",
+    "labels": {},
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "completed_on": "2026-01-01T00:00:01+00:00",
+    "error": QueryError("There is no column shoop.").to_dict(),
+}
+
+
+@contextmanager
+def refusing(refusal: TolvaError) -> Iterator[str]:
+    """A server that refuses every frame; the job is told as failed once the client has said that its file is whole."""
+
+    def serve(socket: ServerConnection) -> None:
+        for message in socket:
+            if isinstance(message, bytes):
+                socket.send(json.dumps({"type": "error", **refusal.to_dict(), "upload": Frame.decode(message).subject}))
+                continue
+            said = json.loads(message)
+            answer: dict[str, Any] = {
+                "begin_connection": {"type": "connection"},
+                "submit_job": {"type": "job", "job": FAILED_JOB | {"status": "pending", "error": None}},
+                "follow": {"type": "following"},
+                "upload": {"type": "upload", "upload": "0123456789abcdef", "received_bytes": 0, "ended": False},
+                "end_upload": {"type": "error", **NotFoundError("There is no upload open here.").to_dict()},
+            }[said["type"]]
+            socket.send(json.dumps(answer | {"request": said.get("request")}))
+            if said["type"] == "end_upload":
+                socket.send(json.dumps({"type": "finished", "job": FAILED_JOB}))
+
+    with serve_sessions(serve, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.socket.getsockname()[1]}"
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "raised"),
+    [
+        (StateError("Job 1 is failed and takes no more files."), QueryError),
+        (TooLargeError("The file is too large."), TooLargeError),
+        (ConflictError("Somebody else goes on with it."), ConflictError),
+    ],
+)
+def test_a_refused_frame_tells_why(refusal: TolvaError, raised: type[TolvaError], tmp_path: Path) -> None:
+    """A job that fails while its files go up refuses their frames before it is told as failed."""
+    (tmp_path / "file.csv").write_bytes(b"a\n1\n")
+    with refusing(refusal) as url, pytest.raises(raised):
+        run_session(url, None, Work(DOCUMENT, {"sales": [tmp_path / "file.csv"]}, tmp_path / "out"), quiet)
 
 
 def test_a_foreign_page_is_turned_away(server: Server) -> None:

@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 
 from tolva.client.downloads import Downloads
 from tolva.client.views import JobInfo, PartInfo
-from tolva.errors import NotAllowedError, StateError, TolvaError, UnreachableError
+from tolva.errors import ConflictError, NotAllowedError, NotFoundError, StateError, TolvaError, UnreachableError
 from tolva.protocol import MAX_DATA_BYTES, PATH, PING_SECONDS, SILENCE_SECONDS, SUBPROTOCOL, WINDOW_BYTES, Frame
 from tolva.states import JobStatus
 
@@ -120,6 +120,7 @@ class _Connection:
         self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | Exception]] = {}
         self._acknowledged = threading.Condition()
         self._stored: dict[str, int] = {}
+        self._refused: dict[str, TolvaError] = {}
         self._parts: dict[int, PartInfo] = {}
         self._over: queue.SimpleQueue[JobInfo | Exception] = queue.SimpleQueue()
         self._ended = False
@@ -136,9 +137,7 @@ class _Connection:
             job: str = answer["job"]["id"]
             self._ask("follow", job=job, results=self._downloads.have())
             if not JobInfo.from_json(answer["job"]).status.final:
-                # A job that failed over what it has takes no more files; why it failed is what should be heard.
-                with suppress(StateError):
-                    self._send_files(job)
+                self._send_files(job)
             return self._outcome()
         finally:
             self._ended = True
@@ -155,10 +154,17 @@ class _Connection:
         return outcome
 
     def _send_files(self, job: str) -> None:
-        for table, paths in self._work.files.items():
-            for path in paths:
-                self._upload(job, table, path)
-        self._ask("start_job", job=job)
+        """Send every file and say that these are all; a job that is over already takes none, and that is all right."""
+        try:
+            for table, paths in self._work.files.items():
+                for path in paths:
+                    self._upload(job, table, path)
+            self._ask("start_job", job=job)
+        except ConflictError:
+            raise
+        except StateError:
+            # The job has failed over what it has: why it failed is what should be heard, and will be.
+            return
 
     def _upload(self, job: str, table: str, path: Path) -> None:
         size = path.stat().st_size
@@ -173,13 +179,20 @@ class _Connection:
                 self._await_room(upload, offset)
                 self._send(Frame(upload, 0, offset, data).encode())
                 offset += len(data)
-        self._ask("end_upload", upload=upload)
+        try:
+            self._ask("end_upload", upload=upload)
+        except NotFoundError as error:
+            raise self._refused.get(upload, error) from None
 
     def _await_room(self, upload: str, offset: int) -> None:
         with self._acknowledged:
-            self._acknowledged.wait_for(lambda: offset - self._stored[upload] < WINDOW_BYTES or self._ended)
+            self._acknowledged.wait_for(
+                lambda: offset - self._stored[upload] < WINDOW_BYTES or upload in self._refused or self._ended
+            )
         if self._ended:
             raise self._reason()
+        if upload in self._refused:
+            raise self._refused[upload]
 
     def _ask(self, type_: str, **values: Any) -> dict[str, Any]:
         """Say something and return the answer to it; raise the error that it was answered with."""
@@ -266,8 +279,16 @@ class _Connection:
         answers = self._answers.get(value.get("request", 0))
         if answers is not None:
             answers.put(error)
+        elif value.get("upload") in self._stored:
+            self._refuse(value["upload"], error)
         else:
             self._end(error)
+
+    def _refuse(self, upload: str, error: TolvaError) -> None:
+        """Note why an upload ended: what its first refused frame was told; those behind it only follow."""
+        with self._acknowledged:
+            self._refused.setdefault(upload, error)
+            self._acknowledged.notify_all()
 
     def _end(self, error: Exception) -> None:
         """Let everybody who waits on this connection know that it is over."""
