@@ -401,7 +401,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task's record. Of a scan task the chunk, too: ``length`` bytes of ``file`` from ``offset`` on."""
+    """A task's record. Of a scan task the chunk, too: ``length`` bytes of ``file`` from ``offset`` on.
+
+    ``lines`` are its first and last physical line, from 1, where they were counted when the file was cut.
+    """
 
     id: int
     job_id: str
@@ -416,6 +419,7 @@ class Task:
     file: str | None = None
     offset: int | None = None
     length: int | None = None
+    lines: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

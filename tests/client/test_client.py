@@ -146,7 +146,8 @@ def test_the_commands(server: Server, sales: Sales, document: Path, tmp_path: Pa
     tasks = tolva(server, "status", job_id, "--tasks").stdout.splitlines()[1:]
     assert len(tasks) > 3
     assert "sales_0.csv [20, " in tasks[0]
-    assert all(task.split("\t")[1:3] == ["done", "attempt 1"] for task in tasks)
+    assert tasks[0].split("\t")[-1].rpartition(" lines ")[2].startswith("2-")
+    assert all(task.split("\t")[2:4] == ["done", "attempt 1"] for task in tasks)
     fetched = tolva(server, "results", job_id, "--output", tmp_path / "out")
     assert sorted(fetched.stdout.split()) == sorted(map(str, (tmp_path / "out").iterdir()))
     check_answers(tmp_path / "out", sales)
@@ -172,3 +173,17 @@ def test_a_failed_job_s_exit_code_is_its_own(server: Server, document: Path, tmp
     assert "sales_0.csv" in done.stderr
     fetched = tolva(server, "results", done.stdout.strip(), "--output", tmp_path / "out")
     assert (fetched.returncode, fetched.stdout, "three" in fetched.stderr) == (1, "", True)
+
+
+def test_a_dead_task_is_looked_at_and_tried_again(server: Server, document: Path, tmp_path: Path) -> None:
+    (tmp_path / "sales_0.csv").write_text("id,shop,amount,note\n1,2,3,four\n1,2,three,four\n")
+    job_id = tolva(server, "submit", document, "--data", tmp_path, "--watch").stdout.strip()
+    tasks = [line.split("\t") for line in tolva(server, "status", job_id, "--tasks").stdout.splitlines()]
+    dead = [task for task in tasks if "dead" in task]
+    assert dead
+    assert all("lines 2-3" in task[4] and "three" in task[5] for task in dead)
+    refused = tolva(server, "retry", job_id, "--task", "0")
+    assert (refused.returncode, "0" in refused.stderr) == (2, True), refused.stderr
+    again = tolva(server, "retry", job_id, "--task", dead[0][0])
+    assert again.returncode == 0, again.stderr
+    assert tolva(server, "watch", job_id).returncode == 1

@@ -17,7 +17,7 @@ from tolva import formats
 from tolva.errors import InputError
 from tolva.formats import Held, Intake, Piece
 from tolva.jobs.prepare import Spec
-from tolva.model import File
+from tolva.model import File, NewFile
 from tolva.plan import Column
 
 RECORDS = 700
@@ -36,6 +36,12 @@ CHUNK_BYTES = 10_000
 def new(kind: str, state: dict[str, object] | None = None) -> Intake:
     spec = Spec([], encoding="latin-1" if kind == "latin-1" else None)
     return formats.intake("t", spec, "data.csv", chunk_bytes=CHUNK_BYTES, state=state)
+
+
+def known(new: NewFile) -> File:
+    return File(
+        1, "j", "t", new.name, new.location, new.bytes, new.fingerprint, new.layout, new.first_byte, ended=False
+    )
 
 
 def rows(intake: Intake, pieces: Sequence[Piece]) -> list[dict[str, object]]:
@@ -90,6 +96,19 @@ def test_lines_are_counted_over_all_chunks() -> None:
     assert len(pieces) > 5
     for piece in pieces:
         assert piece.chunk.traits["lines_before"] == data.count(b"\n", 0, piece.chunk.offset)
+        assert piece.chunk.traits["lines"] == len(piece.data.splitlines())
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_lines_of_a_local_file_are_counted(end: bytes, tmp_path: Path) -> None:
+    data = ENCODED["utf-8"].rstrip(b"\n") + end
+    (tmp_path / "data.csv").write_bytes(data)
+    (found,) = formats.resolve("t", Spec(["data.csv"]), tmp_path, number_lines=True).files
+    chunks = list(formats.chunks_of(known(found), CHUNK_BYTES))
+    assert len(chunks) > 5
+    for chunk in chunks:
+        assert chunk.traits["lines_before"] == data.count(b"\n", 0, chunk.offset)
+        assert chunk.traits["lines"] == len(data[chunk.offset : chunk.offset + chunk.length].splitlines())
 
 
 def test_a_second_file_must_have_the_same_columns() -> None:
@@ -121,10 +140,8 @@ def test_a_local_file_is_gone_on_with_where_it_was_cut_last(kind: str, tmp_path:
     path = tmp_path / "data.csv"
     path.write_bytes(ENCODED[kind])
     encoding = "latin-1" if kind == "latin-1" else None
-    (new,) = formats.resolve("t", Spec([path.name], encoding=encoding), tmp_path).files
-    file = File(
-        1, "j", "t", new.name, new.location, new.bytes, new.fingerprint, new.layout, new.first_byte, ended=False
-    )
+    (found,) = formats.resolve("t", Spec([path.name], encoding=encoding), tmp_path).files
+    file = known(found)
     whole = list(formats.pieces_of(file, CHUNK_BYTES))
     assert len(whole) > 3
     for i, piece in enumerate(whole):

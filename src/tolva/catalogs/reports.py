@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import case, func, select, union
 
@@ -73,6 +75,7 @@ def tasks(tx: Tx, job_id: str) -> list[Task]:
             file.c.name.label("file_name"),
             chunk.c.byte_offset,
             chunk.c.byte_length,
+            chunk.c.traits,
         )
         .join(stage, stage.c.id == task.c.stage_id)
         .outerjoin(file, file.c.id == task.c.file_id)
@@ -95,9 +98,17 @@ def tasks(tx: Tx, job_id: str) -> list[Task]:
             file=row.file_name,
             offset=row.byte_offset,
             length=row.byte_length,
+            lines=_lines(row.traits or {}),
         )
         for row in rows
     ]
+
+
+def _lines(traits: Mapping[str, Any]) -> tuple[int, int] | None:
+    if "lines" not in traits:
+        return None
+    before: int = traits["lines_before"]
+    return before + 1, before + traits["lines"]
 
 
 def attempts(tx: Tx, job_id: str) -> list[Attempt]:

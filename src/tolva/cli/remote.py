@@ -71,7 +71,9 @@ def submit(
 def status(
     job_id: JobId,
     as_json: Annotated[bool, typer.Option("--json", help="Everything the server says, as JSON.")] = False,
-    tasks: Annotated[bool, typer.Option("--tasks", help="Each task with its chunk, attempts and last error.")] = False,
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="Each task with its id, chunk, attempts and last error.")
+    ] = False,
     server: Server = SERVER,
 ) -> None:
     """Tell where a job stands.
@@ -143,10 +145,19 @@ def cancel(job_id: JobId, server: Server = SERVER) -> None:
         client.job(job_id).cancel()
 
 
-def retry(job_id: JobId, server: Server = SERVER) -> None:
-    """Give a failed job's dead tasks new attempts; what was done is kept."""
+def retry(
+    job_id: JobId,
+    task: Annotated[
+        int | None, typer.Option(help="Only this dead task, by its id (tolva status --tasks).", metavar="ID")
+    ] = None,
+    server: Server = SERVER,
+) -> None:
+    """Give a failed job's dead tasks new attempts; what was done is kept.
+
+    Example: tolva retry 34d8ade8b4fff1f2
+    """
     with _client(server) as client:
-        client.job(job_id).retry()
+        client.job(job_id).retry(task)
 
 
 def jobs(
@@ -253,8 +264,11 @@ def _progress(info: JobInfo) -> Progress:
 
 def _print_task(task: dict[str, Any]) -> None:
     place = "" if task["file"] is None else f"{task['file']} [{task['offset']}, {task['offset'] + task['length']})"
+    if task["first_line"] is not None:
+        place += f" lines {task['first_line']}-{task['last_line']}"
     error = "" if task["error"] is None else task["error"]["message"]
-    fields = [f"{task['stage']} {task['ordinal']}", task["state"], f"attempt {task['attempt']}", place, error]
+    name, attempt = f"{task['stage']} {task['ordinal']}", f"attempt {task['attempt']}"
+    fields = [str(task["id"]), name, task["state"], attempt, place, error]
     typer.echo("\t".join(fields).rstrip())
 
 

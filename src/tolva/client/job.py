@@ -72,9 +72,9 @@ class Job:
         """Stop the job: in two seconds its work has ended and its files are gone. StateError if it is over."""
         self._act("cancel")
 
-    def retry(self) -> None:
-        """Give a failed job's dead tasks new attempts; what was done is kept."""
-        self._act("retry")
+    def retry(self, task: int | None = None) -> None:
+        """Give a failed job's dead tasks, or the one with the id ``task``, new attempts; what was done is kept."""
+        self._act("retry" if task is None else f"retry?task={task}")
 
     def delete(self) -> None:
         """Forget the job, its files and results."""

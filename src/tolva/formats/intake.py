@@ -27,7 +27,10 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk with its bytes. It has no key yet; its traits hold ``lines_before``: the line ends before it."""
+    """A chunk with its bytes. It has no key yet; its traits hold ``lines_before`` and ``lines``.
+
+    Those are the line ends before it, and how many lines it has.
+    """
 
     chunk: Chunk
     data: bytes
@@ -270,7 +273,8 @@ class _Slicer:
         with memoryview(self.pending) as view:
             data = bytes(view[: chunk.length])
         del self.pending[: chunk.length]
-        piece = Piece(replace(chunk, traits={**chunk.traits, "lines_before": self.lines}), data)
-        self.lines += data.count(b"\n")
+        ends = data.count(b"\n")
+        lines = {"lines_before": self.lines, "lines": ends + (not data.endswith(b"\n"))}
+        self.lines += ends
         self.cut_bytes += chunk.length
-        return piece
+        return Piece(replace(chunk, traits={**chunk.traits, **lines}), data)

@@ -36,9 +36,15 @@ def count_lines(fd: int, start: int, end: int) -> int:
 
 
 def numbered(chunks: Iterable[Chunk], fd: int) -> Iterator[Chunk]:
-    """Note in the traits of a file's chunks, which follow each other, the line ends before each: ``lines_before``."""
-    lines = at = 0
+    """Note in the traits of a file's chunks, which follow each other, where their lines are.
+
+    ``lines_before``: the line ends before the chunk; ``lines``: how many lines it has.
+    """
+    before = at = 0
     for chunk in chunks:
-        lines += count_lines(fd, at, chunk.offset)
-        at = chunk.offset
-        yield replace(chunk, traits={**chunk.traits, "lines_before": lines})
+        before += count_lines(fd, at, chunk.offset)
+        at = chunk.offset + chunk.length
+        ends = count_lines(fd, chunk.offset, at)
+        last_is_open = chunk.length > 0 and os.pread(fd, 1, at - 1) != b"\n"
+        yield replace(chunk, traits={**chunk.traits, "lines_before": before, "lines": ends + last_is_open})
+        before += ends

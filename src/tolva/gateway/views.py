@@ -138,7 +138,10 @@ class AttemptView(BaseModel):
 
 
 class TaskView(BaseModel):
-    """A task; a scan task has a chunk: ``length`` bytes of ``file`` from ``offset`` on."""
+    """A task; a scan task has a chunk: ``length`` bytes of ``file`` from ``offset`` on.
+
+    ``first_line`` and ``last_line`` are the chunk's physical lines, where they were counted when the file was cut.
+    """
 
     id: int
     stage: str
@@ -150,6 +153,8 @@ class TaskView(BaseModel):
     file: str | None
     offset: int | None
     length: int | None
+    first_line: int | None
+    last_line: int | None
     attempts: list[AttemptView]
 
 
@@ -235,6 +240,7 @@ def file_view(upload: Upload) -> FileView:
 
 def task_view(task: Task, attempts: list[Attempt]) -> TaskView:
     """Return what the API says of a task and its attempts."""
+    first_line, last_line = task.lines or (None, None)
     return TaskView(
         id=task.id,
         stage=task.stage,
@@ -246,6 +252,8 @@ def task_view(task: Task, attempts: list[Attempt]) -> TaskView:
         file=task.file,
         offset=task.offset,
         length=task.length,
+        first_line=first_line,
+        last_line=last_line,
         attempts=[_attempt(each) for each in attempts],
     )
 
