@@ -11,7 +11,7 @@ demo: $(VENV)/ready  ## make coffee data and answer the four questions
 	@$(BIN)/tolva demo
 
 test: $(VENV)/ready-dev  ## every test
-	@$(BIN)/pytest --numprocesses $(or $(TESTERS),3) --dist loadscope --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses $(or $(TESTERS),4) --dist loadscope --no-loadscope-reorder
 
 check: $(VENV)/ready-dev  ## lint, types, import rules
 	@$(BIN)/ruff check .
@@ -33,7 +33,8 @@ kills: $(VENV)/ready-dev  ## kill tolva by the hundreds (docs/testing.md has the
 	  TOLVA_SERVER_KILLS=$${TOLVA_SERVER_KILLS:-200} TOLVA_INGEST_KILLS=$${TOLVA_INGEST_KILLS:-100} \
 	  TOLVA_ROLLUP_KILLS=$${TOLVA_ROLLUP_KILLS:-300} \
 	  $(BIN)/pytest --quiet -rP tests/system/test_kill_and_resume.py tests/export/test_export_kills.py \
-	  tests/gateway/test_kills.py tests/system/test_ingest_kills.py tests/rollup/test_rollup_kills.py
+	  tests/gateway/test_kills.py tests/system/test_ingest_kills.py tests/rollup/test_rollup_kills.py \
+	  tests/conformance/test_catalog_kills.py
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos

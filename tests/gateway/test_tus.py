@@ -35,8 +35,7 @@ class _Cut(io.BytesIO):
         return super().read(size)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-@pytest.mark.parametrize("killed", [False, True], ids=["", "killed"])
+@pytest.mark.parametrize(("pack", "killed"), [(bytes, False), (gzip.compress, True)], ids=["plain", "gzip-killed"])
 def test_tuspy_cut_off_at_random_offsets(server: Server, pack: Any, killed: bool, tmp_path: Path) -> None:
     print(f"TOLVA_SEED={SEED}")
     chance = random.Random(SEED)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import within
 from tolva.rollup.folder import Folder
 
 LINE = b'{"n":1}\n'
@@ -106,7 +107,7 @@ def test_interrupted_it_leaves_at_once_and_loses_nothing(folder: Path, number: s
     process = start(folder, "--prefix", "Z9000")
     once_at_work(folder, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=GRACE_SECONDS)
+    out, err = process.communicate(timeout=within(GRACE_SECONDS))
     assert (process.returncode, out) == (130, "")
     assert "Nothing is lost" in err
     (folder / "streaming").rmdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rollup_kit import MakeRollup
 
+from patience import within
 from tolva.errors import CancelledError, InputError, OutputError, StateError, StorageError
 from tolva.rollup import Progress, Rollup
 
@@ -57,7 +58,7 @@ class TestCancel:
             looked.wait()
             rollup.cancel()
             with pytest.raises(CancelledError):
-                running.result(timeout=CANCEL_SECONDS)
+                running.result(timeout=within(CANCEL_SECONDS))
         assert not any(rollup.path.parent.iterdir())
 
     def test_a_run_amid_a_copy_stops(self, make_rollup: MakeRollup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,7 @@ class TestCancel:
         rollup = make_rollup()
         child = start_run(tmp_path)
         rollup.cancel()
-        _, stderr = child.communicate(timeout=CANCEL_SECONDS)
+        _, stderr = child.communicate(timeout=within(CANCEL_SECONDS))
         assert child.returncode == 1
         assert "CancelledError" in stderr
 

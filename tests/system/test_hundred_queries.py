@@ -89,7 +89,7 @@ def expected(data: Path) -> list[list[tuple[str, ...]]]:
 
 
 # A file is some 50 KB long: from 64 KB on it is one chunk.
-@pytest.mark.parametrize(("chunk", "workers"), [("1KB", 2), ("7KB", 4), ("64MB", 1)])
+@pytest.mark.parametrize(("chunk", "workers"), [("5KB", 3), ("64MB", 1)])
 def test_duckdb_s_answers(
     data: Path, expected: list[list[tuple[str, ...]]], tolva: Tolva, tmp_path: Path, chunk: str, workers: int
 ) -> None:

@@ -105,10 +105,8 @@ def tasks(tx: Tx, job_id: str) -> list[Task]:
 
 
 def _lines(traits: Mapping[str, Any]) -> tuple[int, int] | None:
-    if "lines" not in traits:
-        return None
-    before: int = traits["lines_before"]
-    return before + 1, before + traits["lines"]
+    before, lines = traits.get("lines_before"), traits.get("lines")
+    return None if before is None or lines is None else (before + 1, before + lines)
 
 
 def attempts(tx: Tx, job_id: str) -> list[Attempt]:
