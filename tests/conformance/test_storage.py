@@ -87,13 +87,14 @@ def test_a_second_put_replaces_the_first_and_readers_keep_what_they_had(storage:
     assert whole(storage, "k") == b"2nd"
 
 
-def test_what_is_stored_may_come_from_the_storage_itself(storage: Storage) -> None:
-    storage.put("a", [b"first ", b"second"])
+@pytest.mark.parametrize("times", [1, 1_000_000])
+def test_what_is_stored_may_come_from_the_storage_itself(storage: Storage, times: int) -> None:
+    storage.put("a", [times * b"first ", b"second"])
 
-    storage.put("b", (buffer for key in ("a", "a") for buffer in storage.get(key, [(0, 6)])))
-    storage.put("c", storage.stream("b", block_bytes=4))
+    storage.put("b", (buffer for key in ("a", "a") for buffer in storage.get(key, [(0, 6 * times)])))
+    storage.put("c", storage.stream("b", block_bytes=4 * times))
 
-    assert whole(storage, "c") == b"first first "
+    assert whole(storage, "c") == 2 * times * b"first "
 
 
 def test_what_is_stored_may_fail_to_come(storage: Storage) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,9 @@ _CLIENT: ClientConfig = {
     # Whoever takes in a large object slowly takes as long as he likes.
     "timeout": "24h",
 }
+_WHOLE_BYTES = 5 * 2**20
+"""An object up to this size goes up in one request; in pieces it would take three. S3 takes no smaller pieces."""
+
 _DELETED_AT_ONCE = 1000
 """As many keys as S3 takes in one request."""
 
@@ -143,10 +146,17 @@ class S3Storage:
                 # A condition holds for a whole request, so the object must go up in one.
                 obstore.put(self._store, key, b"".join(counted), mode="create", use_multipart=False)
             else:
-                with ThreadPoolExecutor(1, thread_name_prefix="s3-put") as other_thread:
-                    obstore.put(self._store, key, _taken_in(other_thread, iter(counted)))
+                self._put(key, iter(counted))
         crash.point("storage.put.after")
         return counted.bytes
+
+    def _put(self, key: str, buffers: Iterator[memoryview]) -> None:
+        start, more = _started(buffers)
+        if more is None:
+            obstore.put(self._store, key, start, use_multipart=False)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="s3-put") as other_thread:
+            obstore.put(self._store, key, _taken_in(other_thread, chain([memoryview(start)], more)))
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -174,6 +184,16 @@ class _Counted:
             self.bytes += len(view)
             yield view
         crash.point("storage.put.unfinished")
+
+
+def _started(buffers: Iterator[memoryview]) -> tuple[bytes, Iterator[memoryview] | None]:
+    """Return the first bytes, and the buffers that follow; None if that is all, and fits into one request."""
+    start = bytearray()
+    for buffer in buffers:
+        if len(start) + len(buffer) > _WHOLE_BYTES:
+            return bytes(start), chain([buffer], buffers)
+        start += buffer
+    return bytes(start), None
 
 
 def _taken_in(thread: ThreadPoolExecutor, buffers: Iterator[memoryview]) -> Iterator[memoryview]:
