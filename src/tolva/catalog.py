@@ -9,7 +9,7 @@ arguments after a lost reply. Methods that make tasks ready return hints for the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -44,6 +44,9 @@ from tolva.plan import Plan, Role
 from tolva.states import JobStatus
 
 NO_TABLES: Mapping[int, int] = MappingProxyType({})
+
+Heard = Callable[[Collection[str]], None]
+"""Is told the ids of jobs that went on, from any thread; it must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +433,16 @@ class Catalog(Protocol):
 
     def resume_role(self, role: Role) -> None:
         """Let the fleet take tasks of this role again."""
+        ...
+
+    # -- news -------------------------------------------------------------------------------------------------------
+
+    def listen(self, heard: Heard) -> None:
+        """Call ``heard`` with the ids of jobs that have just got a final status, until the catalog is closed.
+
+        Of those that got it by way of this catalog; and by any other process, where the database can tell. News may be
+        missed, so whoever waits for a job looks at it now and then, too. At most one listens.
+        """
         ...
 
     def close(self) -> None:

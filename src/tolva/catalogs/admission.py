@@ -84,5 +84,7 @@ def _start(tx: Tx, job_id: str) -> list[Hint]:
     started = tx.connection.execute(_START, {"job_id": job_id, "now": tx.now})
     if not started.rowcount:
         return []
-    advance(tx, job_id)
-    return hints_of(tx.connection.execute(_READY_TASKS, {"of_job": job_id}))
+    hints = hints_of(tx.connection.execute(_READY_TASKS, {"of_job": job_id}))
+    if not hints:  # there is nothing to do in it: now it may be completed
+        advance(tx, job_id)
+    return hints

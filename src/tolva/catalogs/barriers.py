@@ -21,7 +21,7 @@ from tolva.catalogs import rolling
 from tolva.catalogs.jobs import end
 from tolva.catalogs.rows import hints_of
 from tolva.catalogs.schema import StageState, chunk, file, job, segment, stage, task
-from tolva.catalogs.tables import finish_loads, use
+from tolva.catalogs.tables import finish_loads, loads_of, use
 from tolva.catalogs.transactions import AnyRow, Tx, lock_job
 from tolva.errors import StateError
 from tolva.model import Hint
@@ -29,13 +29,13 @@ from tolva.plan import Input, Plan, Reads, Role, Stage, coalesce
 from tolva.states import JobStatus, TaskState
 
 # Statements of the hot path are built once; building one costs more than running it.
+_ADD_STAGE = insert(stage).returning(stage.c.id)
 _STAGES = select(stage).where(stage.c.job_id == bindparam("of_job")).order_by(stage.c.ordinal)
 _MOVE = (
     update(stage)
     .where(stage.c.id == bindparam("stage_id"))
-    .values(state=bindparam("to"), over_at=bindparam("over_since"))
+    .values(state=bindparam("to"), created=bindparam("count"), over_at=bindparam("over_since"))
 )
-_COUNT_CREATED = update(stage).where(stage.c.id == bindparam("stage_id")).values(created=bindparam("count"))
 _MADE = (
     select(task.c.id, task.c.role, task.c.bytes, task.c.job_id, job.c.client)
     .join(job, job.c.id == task.c.job_id)
@@ -57,12 +57,22 @@ def set_plan(tx: Tx, job_id: str, plan: Plan, uses: Mapping[int, int] = NO_TABLE
     )
     if taken.rowcount:
         use(tx, job_id, uses)
-        writers: dict[str, int] = {}
-        for ordinal, planned in enumerate(plan.stages):
-            row = _stage_row(plan, planned, writers) | {"job_id": job_id, "ordinal": ordinal}
-            stage_id = tx.connection.execute(insert(stage).values(row).returning(stage.c.id)).scalar_one()
-            writers |= {output.name: stage_id for output in planned.outputs}
+        _add_stages(tx, job_id, plan)
     return advance(tx, job_id)
+
+
+def begin(tx: Tx, job_id: str, plan: Plan) -> None:
+    """Give a job that was recorded with its plan its stages, and their first tasks."""
+    _add_stages(tx, job_id, plan)
+    advance(tx, job_id)
+
+
+def _add_stages(tx: Tx, job_id: str, plan: Plan) -> None:
+    writers: dict[str, int] = {}
+    for ordinal, planned in enumerate(plan.stages):
+        row = _stage_row(plan, planned, writers) | {"job_id": job_id, "ordinal": ordinal}
+        stage_id = tx.connection.execute(_ADD_STAGE, row).scalar_one()
+        writers |= {output.name: stage_id for output in planned.outputs}
 
 
 def _stage_row(plan: Plan, planned: Stage, writers: dict[str, int]) -> dict[str, Any]:
@@ -124,9 +134,10 @@ def _advance_stage(
         state = StageState.ENDED
     if state is StageState.ENDED and each.done == each.created + len(made):
         state = StageState.OVER
-    if state != each.state:
+    if made or state != each.state:
         over_at = tx.now if state is StageState.OVER else None
-        tx.connection.execute(_MOVE, {"stage_id": each.id, "to": state, "over_since": over_at})
+        moved = {"stage_id": each.id, "to": state, "count": each.created + len(made), "over_since": over_at}
+        tx.connection.execute(_MOVE, moved)
     return state, made
 
 
@@ -145,9 +156,11 @@ def fail_by_verdict(tx: Tx, job_id: str, verdict: dict[str, Any], *, keep_loads:
 
 def _finish_loads(tx: Tx, job_id: str) -> dict[str, Any] | None:
     """Make the job's loads true; if one of them can't be, none is, and the error says why."""
+    if not (loads := loads_of(tx, job_id)):
+        return None
     try:
         with tx.connection.begin_nested():
-            finish_loads(tx, job_id)
+            finish_loads(tx, loads)
     except StateError as error:
         return error.to_dict()
     return None
@@ -159,7 +172,8 @@ def _complete(tx: Tx, job_id: str) -> None:
     if refused is not None:
         end(tx, job_id, JobStatus.FAILED, refused)
         return
-    tx.connection.execute(_COMPLETE, {"job_id": job_id, "now": tx.now})
+    if tx.connection.execute(_COMPLETE, {"job_id": job_id, "now": tx.now}).rowcount:
+        tx.over.add(job_id)
 
 
 def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
@@ -171,10 +185,7 @@ def _make_tasks(tx: Tx, each: AnyRow, state: StageState) -> list[Hint]:
         rows = _task_rows(tx, each)
         if rows:
             tx.connection.execute(insert(task), rows)
-    made = hints_of(tx.connection.execute(_MADE, {"of_stage": each.id, "from_ordinal": each.created}))
-    if made:
-        tx.connection.execute(_COUNT_CREATED, {"stage_id": each.id, "count": each.created + len(made)})
-    return made
+    return hints_of(tx.connection.execute(_MADE, {"of_stage": each.id, "from_ordinal": each.created}))
 
 
 def _make_scan_tasks(tx: Tx, each: AnyRow) -> None:

@@ -13,6 +13,7 @@ from tolva.catalogs.schema import attempt, job, stage, task, upload
 from tolva.catalogs.transactions import FINAL, LIVE, Tx, lock_job, not_found
 from tolva.errors import ExpiredError, LimitError, NotFoundError, ReusedKeyError, StateError
 from tolva.model import Job, NewJob, Origin
+from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 
 _ONE = select(job).where(job.c.id == bindparam("job_id"))
@@ -23,13 +24,16 @@ _UNFINISHED = (
 )
 
 
-def create(tx: Tx, new: NewJob) -> Job:
-    """Record the job as pending, unless its id or its client's request key is there already."""
+def create(tx: Tx, new: NewJob, plan: Plan | None = None) -> tuple[Job, bool]:
+    """Record the job as pending, unless its id or its client's request key is there already; tell whether it is new.
+
+    With ``plan`` its plan is known, and so is that no file will come.
+    """
     if (earlier := _repeated(tx, new)) is not None:
-        return earlier
+        return earlier, False
     _check_room(tx, new)
-    tx.connection.execute(
-        tx.insert(job).on_conflict_do_nothing(),
+    made = tx.connection.execute(
+        tx.insert(job).on_conflict_do_nothing().returning(job),
         {
             "id": new.id,
             "client": new.client,
@@ -38,7 +42,8 @@ def create(tx: Tx, new: NewJob) -> Job:
             "document": new.document,
             "digest": new.digest,
             "labels": new.labels,
-            "input_ended": False,
+            "plan": plan.to_json() if plan else None,
+            "input_ended": plan is not None,
             "created_at": tx.now,
             "last_updated": tx.now,
             "origin": new.origin,
@@ -46,8 +51,10 @@ def create(tx: Tx, new: NewJob) -> Job:
             "traceparent": new.traceparent,
             "uploads_ended": False,
         },
-    )
-    return _repeated(tx, new) or one(tx, new.id)
+    ).one_or_none()
+    if made is None:
+        return _repeated(tx, new) or one(tx, new.id), False
+    return job_of(made), True
 
 
 def _repeated(tx: Tx, new: NewJob) -> Job | None:
@@ -114,6 +121,7 @@ def end(tx: Tx, job_id: str, status: JobStatus, error: dict[str, Any] | None = N
         .values(status=status, error=error, completed_on=tx.now, last_updated=tx.now)
     )
     if ended.rowcount:
+        tx.over.add(job_id)
         _drop_tasks(tx, job_id)
 
 

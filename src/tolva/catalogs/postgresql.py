@@ -20,8 +20,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tolva import crash
-from tolva.catalog import Limits
+from tolva.catalog import Heard, Limits
 from tolva.catalogs import migrate
+from tolva.catalogs.listener import ANNOUNCE, Listener
 from tolva.catalogs.sql import SqlCatalog
 from tolva.catalogs.transactions import Tx
 from tolva.clock import Clock
@@ -81,7 +82,7 @@ def _patient(method: Method) -> Method:
 def _all_patient(cls: type[PostgresqlCatalog]) -> type[PostgresqlCatalog]:
     for name in dir(SqlCatalog):
         method = getattr(SqlCatalog, name)
-        if callable(method) and not name.startswith("_") and name != "close":
+        if callable(method) and not name.startswith("_") and name not in vars(cls):
             setattr(cls, name, _patient(method))
     return cls
 
@@ -109,7 +110,11 @@ class PostgresqlCatalog(SqlCatalog):
         self._clock = clock
         engine = _engine(url)
         self._place = engine.url.render_as_string(hide_password=True)
+        self._listener: Listener | None = None
         super().__init__(engine, insert, limits)
+        # Each statement sees what is committed when it begins, within a transaction as without: BEGIN and COMMIT would
+        # only be two more trips to the server.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
             self._upgrade()
         except BaseException:
@@ -135,7 +140,10 @@ class PostgresqlCatalog(SqlCatalog):
             transaction = connection.begin()
             try:
                 now, number = connection.execute(_NOW_AND_NUMBER).one()
-                yield Tx(connection, self._clock() if self._clock else now, self._limits, self._inserts)
+                tx = Tx(connection, lambda _: self._clock() if self._clock else now, self._limits, self._inserts)
+                yield tx
+                if tx.over:
+                    connection.execute(ANNOUNCE, {"ids": sorted(tx.over)})
                 crash.point(f"catalog.{name}.before")
             except BaseException:
                 transaction.rollback()
@@ -146,6 +154,17 @@ class PostgresqlCatalog(SqlCatalog):
                 if not self._committed(number, error):
                     raise
             crash.point(f"catalog.{name}.after")
+
+    def listen(self, heard: Heard) -> None:
+        """See ``Catalog.listen``. All who write announce it with their COMMIT; this opens a connection of its own."""
+        _, place = self._engine.dialect.create_connect_args(self._engine.url)
+        self._listener = Listener({**place, **_CONNECTING}, heard)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        if self._listener is not None:
+            self._listener.close()
+        super().close()
 
     def _committed(self, number: str, error: DBAPIError) -> bool:
         """Tell whether the transaction whose COMMIT was not answered has happened."""

@@ -18,8 +18,9 @@ from tolva.states import TaskState
 
 def progress(tx: Tx, job_id: str) -> Progress:
     """Count how far the job is."""
-    _check_exists(tx, job_id)
     rows = tx.connection.execute(select(stage).where(stage.c.job_id == job_id).order_by(stage.c.ordinal)).all()
+    if not rows:
+        _check_exists(tx, job_id)
     scans = [row for row in rows if row.role == Role.SCAN]
     table_bytes = _table_bytes(tx, job_id)
     readers = Counter(row.table_name for row in scans) if rows else Counter(table_bytes.keys())

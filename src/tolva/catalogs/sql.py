@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from tolva import crash
-from tolva.catalog import NO_TABLES, Limits
+from tolva.catalog import NO_TABLES, Heard, Limits
 from tolva.catalogs import admission, barriers, claims, committing, inputs, jobs, reconciling, reports
 from tolva.catalogs.sql_fleet import SqlFleet
 from tolva.catalogs.sql_service import SqlService
@@ -82,21 +82,22 @@ class SqlCatalog(SqlService, SqlTables, SqlFleet, ABC):
             raise self._explain(error) from error
 
     def _tx(self, connection: Connection) -> Tx:
-        return Tx(connection, self._now(connection), self._limits, self._inserts)
+        return Tx(connection, self._now, self._limits, self._inserts)
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
     def create_job(self, job: NewJob) -> Job:
         """Record the job as pending, unless its id is there already."""
         with self._write("create_job") as tx:
-            return jobs.create(tx, job)
+            return jobs.create(tx, job)[0]
 
     def create_planned(self, job: NewJob, plan: Plan) -> tuple[Job, list[Hint]]:
         """Record a job that reads no table, with its plan and END, and let it begin if the limits allow."""
         with self._write("create_planned") as tx:
-            made = jobs.create(tx, job)
-            hints = [*barriers.set_plan(tx, made.id, plan), *inputs.end_input(tx, made.id), *admission.admit(tx)]
-            return made, hints
+            made, is_new = jobs.create(tx, job, plan)
+            if is_new:
+                barriers.begin(tx, made.id, plan)
+            return made, admission.admit(tx)
 
     def set_plan(
         self, job_id: str, plan: Plan, *, uses: Mapping[int, int] = NO_TABLES, ended: bool = False
@@ -283,6 +284,10 @@ class SqlCatalog(SqlService, SqlTables, SqlFleet, ABC):
         """Return the storage keys of committed partials and parts."""
         with self._read() as tx:
             return reports.keys(tx, job_id)
+
+    @abstractmethod
+    def listen(self, heard: Heard) -> None:
+        """Call ``heard`` with the ids of jobs that have just got a final status, until the catalog is closed."""
 
     def close(self) -> None:
         """Let go of connections."""

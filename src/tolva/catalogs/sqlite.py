@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
-from tolva.catalog import Limits
+from tolva.catalog import Heard, Limits
 from tolva.catalogs import migrate
 from tolva.catalogs.sql import WRITES, SqlCatalog
 from tolva.catalogs.transactions import Tx
@@ -61,6 +61,7 @@ class SqliteCatalog(SqlCatalog):
         self._clock = clock
         # Threads of one process wait for each other here, and wake at once; between processes SQLite naps and retries.
         self._turn = Lock()
+        self._heard: Heard | None = None
         super().__init__(_engine(path), insert, limits)
         try:
             _create_once(path)
@@ -85,6 +86,12 @@ class SqliteCatalog(SqlCatalog):
     def _write(self, name: str) -> Iterator[Tx]:
         with self._turn, super()._write(name) as tx:
             yield tx
+        if tx.over and self._heard is not None:
+            self._heard(tx.over)
+
+    def listen(self, heard: Heard) -> None:
+        """See ``Catalog.listen``. SQLite tells nobody what another process did."""
+        self._heard = heard
 
     def _explain(self, error: DBAPIError) -> CatalogError:
         return self._error(str(error.orig))

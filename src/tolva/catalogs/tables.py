@@ -48,6 +48,12 @@ _CURRENT_OBJECTS = (
     .where(stored_object.c.table_id.in_(bindparam("ids", expanding=True)), _CURRENT)
     .order_by(stored_object.c.id)
 )
+_LOADS = (
+    select(load, job.c.client)
+    .join(job, job.c.id == load.c.job_id)
+    .where(load.c.job_id == bindparam("of_job"))
+    .order_by(load.c.name)
+)
 
 
 def begin_load(tx: Tx, job_id: str, new: NewLoad) -> None:
@@ -95,11 +101,15 @@ def record(tx: Tx, job_id: str, loaded: Loaded) -> None:
     )
 
 
-def finish_loads(tx: Tx, job_id: str) -> None:
-    """Make the job's loads true. StateError (and nothing may be kept) if one of them can't be."""
-    client = tx.connection.execute(select(job.c.client).where(job.c.id == job_id)).scalar_one()
-    for each in tx.connection.execute(select(load).where(load.c.job_id == job_id).order_by(load.c.name)).all():
-        _finish_load(tx, client, each)
+def loads_of(tx: Tx, job_id: str) -> Sequence[AnyRow]:
+    """Return what the job loads, by table, each with the client whose table it is."""
+    return tx.connection.execute(_LOADS, {"of_job": job_id}).all()
+
+
+def finish_loads(tx: Tx, loads: Sequence[AnyRow]) -> None:
+    """Make the loads true. StateError (and nothing may be kept) if one of them can't be."""
+    for each in loads:
+        _finish_load(tx, each.client, each)
 
 
 def _finish_load(tx: Tx, client: str, each: AnyRow) -> None:

@@ -7,7 +7,8 @@ Locks are always taken in the order job, task, stage, so that transactions wait 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, Table, bindparam, select
@@ -23,14 +24,20 @@ Inserts = Callable[[Table], Any]
 """The dialect's ``insert``, the one that knows ``on_conflict_do_nothing``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tx:
-    """An open transaction. ``now`` is the catalog's time, the same for all that happens in it."""
+    """An open transaction. ``over`` is where its steps note the jobs that they gave a final status."""
 
     connection: Connection
-    now: float
+    clock: Callable[[Connection], float]
     limits: Limits
     insert: Inserts
+    over: set[str] = field(default_factory=set)
+
+    @cached_property
+    def now(self) -> float:
+        """The catalog's time, the same for all that happens in the transaction; not asked for where nobody needs it."""
+        return self.clock(self.connection)
 
 
 LIVE = tuple(status for status, changes in JOB_CHANGES.items() if changes)

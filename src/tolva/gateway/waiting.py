@@ -11,18 +11,18 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.jobs.service import JobService, Snapshot
 
-_FIRST_LOOK_SECONDS = 0.02
+_FIRST_LOOK_SECONDS = 0.25
 _LAST_LOOK_SECONDS = 1.0
 """A stopping server must not be kept waiting for longer."""
 _LOOK_SHARE = 0.25
-"""How late news of another process may come, as a share of the time that was waited for it already."""
+"""How late news that wasn't heard may come, as a share of the time that was waited for it already."""
 
 
 class Bell:
-    """Rings whenever the job went on by what this process did.
+    """Rings whenever the job went on by what this process did, or is over by what any did, as far as that is heard.
 
-    News from other processes isn't heard of, so whoever waits looks again now and then: soon at first, for the sake of
-    small jobs, and less and less often.
+    News may be missed, so whoever waits looks again now and then: soon at first, for the sake of small jobs, and less
+    and less often.
     """
 
     def __init__(self) -> None:
@@ -55,10 +55,12 @@ async def bell(service: JobService, job_id: str) -> AsyncIterator[Bell]:
 async def until_over(service: JobService, job_id: str, client: str | None, seconds: float) -> Snapshot:
     """Return the job when it is over, or as it is after ``seconds``."""
     deadline = time.monotonic() + seconds
+
+    def look() -> Snapshot | None:
+        job = service.job(job_id, client)
+        return service.described(job) if job.status.final or time.monotonic() >= deadline else None
+
     async with bell(service, job_id) as news:
-        while True:
-            job = await run_in_threadpool(service.job, job_id, client)
-            left = deadline - time.monotonic()
-            if job.status.final or left <= 0:
-                return await run_in_threadpool(service.snapshot, job_id, client)
-            await news.heard(left)
+        while (seen := await run_in_threadpool(look)) is None:
+            await news.heard(max(0.0, deadline - time.monotonic()))
+    return seen

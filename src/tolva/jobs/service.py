@@ -120,6 +120,7 @@ class JobService:
         self._crew.start()
         self._tender.start()
         self._cleaner.start()
+        self._catalog.listen(self.watch.changed)
 
     def stop(self, grace_seconds: float) -> None:
         """Take up nothing more; give running tasks ``grace_seconds``, hand the rest back, and end."""
@@ -184,7 +185,11 @@ class JobService:
 
     def snapshot(self, job_id: str, client: str | None) -> Snapshot:
         """Return the job and its progress."""
-        return Snapshot(self.job(job_id, client), self._catalog.progress(job_id))
+        return self.described(self.job(job_id, client))
+
+    def described(self, job: Job) -> Snapshot:
+        """Return the job with its progress."""
+        return Snapshot(job, self._catalog.progress(job.id))
 
     def watching(self, job_id: str, tell: Callable[[], None]) -> AbstractContextManager[None]:
         """Call ``tell`` (from any thread; it must return at once) whenever the job went on, inside the block."""

@@ -13,7 +13,8 @@ Tell = Callable[[], None]
 class Watch:
     """Connects those who change jobs with those who wait, inside one process.
 
-    News from other processes isn't heard of: whoever waits looks again now and then by himself.
+    Of what other processes did no more is heard than the catalog tells (``Catalog.listen``): whoever waits looks again
+    now and then by himself.
     """
 
     def __init__(self) -> None:
