@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator
 from functools import cache
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import REFUSED, Judge, sorted_chunks
+from kit import REFUSED, Judge, sorted_chunks, texts_of
 from reference import parse
 
+from tolva.formats.delimited.casting import try_cast
 from tolva.formats.delimited.dialect import Dialect
+from tolva.formats.delimited.sorting import sort_out
 from tolva.formats.reject import Reject
 
 TYPES = {"a": "INTEGER", "b": "VARCHAR", "c": "DATE"}
@@ -152,6 +155,40 @@ def test_any_bytes_are_sorted_as_an_independent_parser_sorts_them(
     assert rows == [tuple(judged(values)) for _, values in good]
     rejected = {place[:3] for place in bad}
     assert sum(chunk.sorted.records for chunk in chunks) == len(rows) + len(rejected)
+
+
+HOPED = {"a": "INTEGER", "b": "BOOLEAN", "c": "DECIMAL(6,2)", "d": "TIMESTAMP"}
+FIELDS = [
+    ["1", "-7", "0x1F", "-0x1F", "12\t", " 3", "4 ", "0xFFFFFFFF", "3000000000", "1e3", "x"],
+    ["true", "TRUE", "no", "1", "y", "tRuE", "x"],
+    ["1.50", "10e-1", "-.5", "9999.999", "1e400", "12345", "x"],
+    ["2024-01-01 07", "2024-01-01", "2024-01-01 07:08:09.5", "2024-01-01T07:08:09Z", "24-1-1", "x"],
+]
+
+
+@settings(deadline=None, max_examples=int(os.environ.get("TOLVA_EXAMPLES", "50")))
+@given(
+    lines=st.lists(
+        st.tuples(*(st.sampled_from(["", *texts]) for texts in FIELDS)).map(",".join).map(str.encode)
+        | st.sampled_from([b"1,true,1.5,2024-01-01", b"", b"1,2", b"1,true,\xff,", b'"1",no,"2",""']),
+        max_size=5,
+    ),
+    chunk_bytes=st.integers(1, 120),
+)
+def test_hopes_change_no_record_and_no_value(lines: list[bytes], chunk_bytes: int) -> None:
+    types = dict.fromkeys(HOPED, "VARCHAR")
+    for text in texts_of(b"\n".join(lines), types, Dialect(), chunk_bytes):
+        plain, hopeful = sort_out(text, types, list(types)), sort_out(text, types, list(types), HOPED)
+        assert hopeful.rejects.equals(plain.rejects)
+        assert hopeful.records == plain.records
+        rows = range(plain.rows.num_rows)
+        assert hopeful.places(rows).equals(plain.places(rows))
+        for name, kind in HOPED.items():
+            column, as_text = hopeful.rows[name], plain.rows[name]
+            if column.type != as_text.type:
+                as_text = try_cast(pa.table({name: as_text}), {name: kind})[name]
+                assert as_text.null_count == plain.rows[name].null_count
+            assert column.to_pylist() == as_text.to_pylist()
 
 
 def reasons_of(fields: list[bytes]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from tolva.formats.choice import PARQUET, format_of
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 _PACKAGE = "tolva.formats"
+_NO_HOPES: Mapping[str, str] = MappingProxyType({})
 
 
 def resolve(name: str, spec: TableSpec, base: Path, *, number_lines: bool = False) -> InputTable:
@@ -138,10 +140,15 @@ def narrow(
 
 
 def sort_out(
-    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None = None
+    file: File,
+    chunk: Chunk,
+    types: Mapping[str, str],
+    wanted: Sequence[str],
+    stored: Stored | Held | None = None,
+    hoped: Mapping[str, str] = _NO_HOPES,
 ) -> Sorted:
     """Read a chunk's good records to Arrow, and list the bad ones; see ``Format.sort_out``."""
-    return _format_of(file).sort_out(file, chunk, types, wanted, stored)
+    return _format_of(file).sort_out(file, chunk, types, wanted, stored, hoped)
 
 
 def _format_of(file: File) -> Format:

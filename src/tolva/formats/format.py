@@ -67,11 +67,18 @@ class Format(Protocol):
         ...
 
     def sort_out(
-        self, file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None
+        self,
+        file: File,
+        chunk: Chunk,
+        types: Mapping[str, str],
+        wanted: Sequence[str],
+        stored: Stored | Held | None,
+        hoped: Mapping[str, str],
     ) -> Sorted:
         """Return the wanted columns of a chunk's good records, and every bad record with all that is wrong with it.
 
         Bad are records that are misshapen, or have a value among the wanted ones that isn't of its column's type.
-        InputError when the file has changed or can't be read.
+        Where all columns are text, one of those ``hoped`` for may come as values of that other type instead, if all
+        its texts in the chunk can be read so. InputError when the file has changed or can't be read.
         """
         ...

@@ -72,7 +72,12 @@ def rows_and_positions(
 
 
 def sort_out(
-    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | None
+    file: File,
+    chunk: Chunk,
+    types: Mapping[str, str],
+    wanted: Sequence[str],
+    stored: Stored | None,
+    hoped: Mapping[str, str],  # noqa: ARG001 - the contract's: it has no text that is read twice
 ) -> Sorted:
     """See ``Format.sort_out``. Every record is good: it was when it was stored.
 

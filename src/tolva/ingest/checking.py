@@ -8,19 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tolva.ingest.coding import Coded, Column, coded, plain, repeats, together
 from tolva.ingest.statements import RECORDS, TEXTS, Computing, Fault, Reading, Statements, of_texts
 
 Rows = npt.NDArray[np.int64]
-Values = dict[int, pa.ChunkedArray]
+Values = dict[int, Column]
 """Columns by their numbers."""
 
 Ask = Callable[[Mapping[str, pa.Table], str], pa.Table]
 """Returns the answer of a SELECT over these tables."""
-
-_SAMPLE_ROWS = 16_384
-_REPEATS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +42,50 @@ class Checked:
 
 
 def check(fields: pa.Table, statements: Statements, ask: Ask) -> Checked:
-    """Cast and check records, given as text by field."""
-    columns = {reading.field: fields.column(reading.field) for reading in statements.readings}
-    coded = {
-        field: pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
-        for field, column in columns.items()
-        if repeats(column)
+    """Cast and check records, given as text by field, or as the values that are hoped for.
+
+    Text of which much is equal comes as a dictionary.
+    """
+    columns = {reading.column: fields.column(reading.field) for reading in statements.readings}
+    values = [r for r in statements.readings if r.hoped == "VARCHAR" or not pa.types.is_string(columns[r.column].type)]
+    texts = [reading for reading in statements.readings if reading not in values]
+    judged = [reading.of_values(some_null=columns[reading.column].null_count > 0) for reading in values]
+    checked = Checked({reading.column: columns[reading.column] for reading in judged}, [])
+    asked = [*texts, *(reading for reading in judged if reading.faults)]
+    often = {
+        reading.column: coded(column)
+        for reading in asked
+        if pa.types.is_string((column := columns[reading.column]).type) and repeats(column)
     }
-    repeated = [reading for reading in statements.readings if reading.field in coded]
-    single = [reading for reading in statements.readings if reading.field not in coded]
-    checked = Checked({}, [])
-    if repeated:
-        checked += _once_each(repeated, coded, ask)
-    if single:
-        checked += _read(single, {reading.column: columns[reading.field] for reading in single}, ask)
+    if repeated := [reading for reading in asked if reading.column in often]:
+        checked += _once_each(repeated, often, ask)
+    if single := [reading for reading in texts if reading.column not in often]:
+        checked += _asked(single, columns, ask)
+    if single := [reading for reading in judged if reading.faults and reading.column not in often]:
+        checked += _asked(single, columns, ask, with_values=False)
     if statements.computing:
         checked += _computed(fields, statements.computing, checked.values, ask)
     return checked
 
 
-def repeats(column: pa.ChunkedArray) -> bool:
-    """Whether the start of a column promises that its values come often."""
-    sample = column.slice(0, _SAMPLE_ROWS)
-    return len(sample) == _SAMPLE_ROWS and pc.count_distinct(sample, mode="all").as_py() * _REPEATS <= _SAMPLE_ROWS
-
-
-def _read(readings: Sequence[Reading], texts: Mapping[int, pa.Array | pa.ChunkedArray], ask: Ask) -> Checked:
-    """Ask about these texts, by the number of the column that is read from them."""
-    table = pa.table({f"__t{number}": column for number, column in texts.items()})
-    answer = ask({TEXTS: table}, of_texts(readings))
-    values = {reading.column: answer[f"__v{reading.column}"] for reading in readings}
+def _asked(readings: Sequence[Reading], given: Mapping[int, Column], ask: Ask, *, with_values: bool = True) -> Checked:
+    """Ask about texts or values, by the number of the column that is read from them."""
+    table = pa.table({f"__t{reading.column}": given[reading.column] for reading in readings})
+    answer = ask({TEXTS: table}, of_texts(readings, with_values=with_values))
+    values = {reading.column: answer[f"__v{reading.column}"] for reading in readings} if with_values else {}
     return Checked(values, [one for reading in readings for one in _found(reading.faults, answer)])
 
 
-def _once_each(readings: Sequence[Reading], coded: Mapping[int, pa.DictionaryArray], ask: Ask) -> Checked:
+def _once_each(readings: Sequence[Reading], often: Mapping[int, Coded], ask: Ask) -> Checked:
     """Ask about each different text once, and give every record what was answered of its own."""
-    longest = max(len(coded[reading.field].dictionary) for reading in readings)
-    texts = {reading.column: _padded(coded[reading.field].dictionary, longest) for reading in readings}
-    answer = _read(readings, texts, ask)
-    codes = {reading.column: coded[reading.field].indices for reading in readings}
-    values = {number: answer.values[number].take(codes[number]) for number in codes}
-    numbers = {fault.number: reading.column for reading in readings for fault in reading.faults}
-    spread = (_spread(one, codes[numbers[one.fault.number]].to_numpy(), longest) for one in answer.found)
+    longest = max(often[reading.column].count for reading in readings)
+    texts = {reading.column: _padded(often[reading.column].columns[0], longest) for reading in readings}
+    answer = _asked(readings, texts, ask)
+    by_fault = {fault.number: often[reading.column] for reading in readings for fault in reading.faults}
+    values = {
+        column: often[column].spread(found.slice(0, often[column].count)) for column, found in answer.values.items()
+    }
+    spread = (_spread(one, by_fault[one.fault.number]) for one in answer.found)
     return Checked(values, [one for one in spread if len(one.rows)])
 
 
@@ -94,22 +93,29 @@ def _padded(texts: pa.Array, length: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.nulls(length - len(texts), texts.type)])
 
 
-def _spread(one: Found, codes: npt.NDArray[np.int32], texts: int) -> Found:
-    """Return what was found of texts as found of the records that have them."""
-    at = np.full(texts, -1)
-    at[one.rows] = np.arange(len(one.rows))
-    found = at[codes]
-    rows = np.flatnonzero(found >= 0)
-    return Found(one.fault, rows, one.messages.take(pa.array(found[rows])))
+def _spread(one: Found, those: Coded) -> Found:
+    """Return what was found of different records as found of all that equal them."""
+    # Beyond its own, there are texts that only make it as long as others.
+    own = int(np.searchsorted(one.rows, those.count))
+    rows, place = those.rows(one.rows[:own])
+    return Found(one.fault, rows, one.messages.take(pa.array(place)))
 
 
 def _computed(fields: pa.Table, computing: Computing, read: Values, ask: Ask) -> Checked:
-    """Ask for what is computed from records."""
+    """Ask for what is computed from records; where many are equal in what matters, once for all of these."""
     seen = {name: fields.column(i) for i, name in computing.fields}
     seen |= {name: read[i] for i, name in computing.columns}
+    alike = together(list(seen.values()), fields.num_rows)
+    given = map(plain, seen.values()) if alike is None else alike.columns
+    rows = fields.num_rows if alike is None else alike.count
     # Rows of no columns still count, but DuckDB wants to see some column.
-    answer = ask({RECORDS: pa.table(seen or {"__row": pa.nulls(fields.num_rows, pa.bool_())})}, computing.sql)
-    return Checked({i: answer[f"__v{i}"] for i in computing.made}, list(_found(computing.faults, answer)))
+    records = dict(zip(seen, given, strict=True)) or {"__row": pa.nulls(rows, pa.bool_())}
+    answer = ask({RECORDS: pa.table(records)}, computing.sql)
+    made = {i: answer[f"__v{i}"] for i in computing.made}
+    found = list(_found(computing.faults, answer))
+    if alike is None:
+        return Checked(made, found)
+    return Checked({i: alike.spread(values) for i, values in made.items()}, [_spread(one, alike) for one in found])
 
 
 def _found(faults: Sequence[Fault], answer: pa.Table) -> Iterator[Found]:

@@ -21,7 +21,8 @@ from tolva.formats.reject import PLACES, Sorted
 from tolva.formats.reject import REJECTS as REJECT_COLUMNS
 from tolva.formats.table_object import rows_and_positions
 from tolva.ingest import outputs
-from tolva.ingest.checking import Found, check, repeats
+from tolva.ingest.checking import Found, check
+from tolva.ingest.coding import Column, common, compact, is_coded, plain, repeats
 from tolva.ingest.content import Sums
 from tolva.ingest.outputs import ChunkInfo
 from tolva.ingest.part_files import PartFiles
@@ -53,10 +54,12 @@ def load(errand: Errand) -> Done:
     if errand.stage.inputs and not refused.num_rows:
         return Done(claim.task_id, claim.attempt)
     types = {column.name: column.type for column in errand.plan.tables[file.table]}
-    found = formats.sort_out(file, chunk, types, errand.stage.columns, stored)
+    statements = Statements.from_json(errand.stage.settings["statements"])
+    hoped = {errand.stage.columns[r.field]: r.hoped for r in statements.readings if r.hoped}
+    found = formats.sort_out(file, chunk, types, errand.stage.columns, stored, hoped)
     whole = _Chunk(errand, file, chunk, found, refused)
     # All of it first: it stores an object on the way, and storage writes one at a time.
-    partial = partials.write(errand.storage, f"{errand.prefix}/partial", list(whole.left()))
+    partial = partials.write(errand.storage, f"{errand.prefix}/partial", list(whole.left(statements)))
     records, size = (0, 0) if errand.stage.inputs else (found.records, chunk.length)
     return Done(claim.task_id, claim.attempt, partial, records_read=records, bytes_read=size)
 
@@ -83,10 +86,10 @@ class _Chunk:
         self._settings = errand.stage.settings
         self._prefix = outputs.AGAIN if errand.stage.inputs else ""
 
-    def left(self) -> Iterator[Left]:
+    def left(self, statements: Statements) -> Iterator[Left]:
         """Yield what the task leaves; the object of good records is stored on the way."""
         found = self._found
-        checked = check(found.rows, Statements.from_json(self._settings["statements"]), self._ask)
+        checked = check(found.rows, statements, self._ask)
         good = np.ones(found.rows.num_rows, np.bool_)
         for one in checked.found:
             good[one.rows] = False
@@ -119,7 +122,7 @@ class _Chunk:
         And the bad records (``PLACES``), each once and in their order; ``record`` is a row there. ``bad`` are the
         rows with a fault.
         """
-        places = self._found.places(bad)
+        places = self._found.places(bad) if len(bad) else PLACES.empty_table()
         told = [pa.table([np.searchsorted(bad, one.rows), *_told(one)], schema=_TOLD) for one in found]
         misshapen = pa.concat_tables([self._found.rejects, self._twins()])
         if misshapen.num_rows:
@@ -160,6 +163,7 @@ class _Chunk:
         where = (np.full(len(rows), self._file.id), np.full(len(rows), self._chunk.offset), rows)
         for column, numbers in zip(outputs.WHERE, where, strict=True):
             kept = kept.append_column(column.name, pa.array(numbers, pa.int64()))
+        kept = pa.table([plain(column) for column in kept.columns], names=kept.column_names)
         stage = replace(self._errand.stage, outputs=keys)
         yield from self._errand.engine.outputs(stage, self._errand.plan, {self._file.table: [kept]})
 
@@ -211,11 +215,14 @@ class _Chunk:
             return Sums.of(source.read(chunk.length))
 
     def _store(self, kept: pa.Table) -> tuple[str, int]:
-        columns = [kept[name].cast(arrow_type(kind)) for name, kind in self._settings["columns"]]
+        columns = [_storable(kept[name], arrow_type(kind)) for name, kind in self._settings["columns"]]
         table = pa.table(columns, names=[name for name, _ in self._settings["columns"]])
         sink = pa.BufferOutputStream()
-        # Where values don't come again, looking for them in a dictionary is in vain.
-        pq.write_table(table, sink, use_dictionary=[name for name in table.column_names if repeats(table[name])])
+        often = {name for name in table.column_names if is_coded(table[name]) or repeats(table[name])}
+        # Where values don't come again, looking for them in a dictionary is in vain; and the least and the greatest
+        # of texts that do come again take more time to find than they ever save.
+        told = [name for name in table.column_names if name not in often or not _is_text(table.schema.field(name).type)]
+        pq.write_table(table, sink, use_dictionary=list(often), write_statistics=told)
         key = f"{self._errand.table_prefix}/{self._errand.stage.name}.parquet"
         return key, self._errand.storage.put(key, [memoryview(sink.getvalue()).cast("B")])
 
@@ -249,6 +256,14 @@ def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> It
         yield from errand.engine.outputs(replace(errand.stage, outputs=keys), errand.plan, {file.table: [given]})
 
 
+def _storable(column: pa.ChunkedArray, kind: pa.DataType) -> Column:
+    return compact(column.combine_chunks()) if is_coded(column) else column.cast(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
 def _ended(records: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(records["raw"], b"\n", b"")
 
@@ -271,7 +286,7 @@ def _bounds(table: pa.Table) -> dict[str, list[str]]:
     bounds = {}
     for name in table.column_names:
         if any(test(table.schema.field(name).type) for test in _BOUNDED):
-            both = pc.min_max(table[name]).as_py()
+            both = pc.min_max(common(table[name])).as_py()
             if both["min"] is not None:
                 bounds[name] = [str(both["min"]), str(both["max"])]
     return bounds

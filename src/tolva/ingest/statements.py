@@ -8,12 +8,12 @@ is computed once. Names that begin with two underscores are tolva's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from tolva.formats.types import decimal_size
+from tolva.formats.delimited.casting import cast_sql
 from tolva.ingest.rules import CheckRule, ColumnRule, Rules
 from tolva.planner.quoting import literal
 
@@ -22,6 +22,9 @@ TEXTS = "__texts"
 
 RECORDS = "__records"
 """The relation of what users' expressions see: columns that were read, and fields of other names."""
+
+_TEXT = "VARCHAR"
+_TYPE, _REQUIRED = "type", "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +54,31 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the column of this number is read from a field: SQL of its text and of its value, and what can be wrong."""
+    """How the column of this number is read from a field: SQL of its text and of its value, and what can be wrong.
+
+    Where the value is no more than what its type makes of the text, the field may be given as values of the type
+    ``hoped`` for.
+    """
 
     column: int
     field: int
     text: str
     value: str
     faults: tuple[Fault, ...]
+    hoped: str | None = None
+
+    def of_values(self, *, some_null: bool) -> Reading:
+        """Return what is left to be found out where the field is given as values."""
+        left = (fault for fault in self.faults if fault.code != _TYPE and (some_null or fault.code != _REQUIRED))
+        return replace(self, text=f"__t{self.column}", value=f"__x{self.column}", faults=tuple(left))
 
 
 @dataclass(frozen=True, slots=True)
 class Computing:
     """What is computed from records: columns by their numbers, the SELECT of all, and what can be wrong.
 
-    ``fields`` and ``columns`` are what the expressions see, by number and name.
+    ``fields`` and ``columns`` are what the expressions see, by number and name; two records in which these are equal
+    come to the same, for DuckDB tries no function (``_tried``) that gives another value each time.
     """
 
     made: tuple[int, ...]
@@ -111,11 +125,12 @@ def statements(rules: Rules, fields: Sequence[str], expressions: Mapping[str, st
         else:
             text = f"nullif(trim(__t{i}), '')" if column.trim else f"__t{i}"
             value = _value(f"__x{i}", column)
-            readings.append(Reading(i, position[column.source], text, value, tuple(found)))
+            hoped = None if column.trim or column.formats or column.default is not None else column.type
+            readings.append(Reading(i, position[column.source], text, value, tuple(found), hoped))
     tests = (Fault(None, c.code, f"__c{i} IS NULL OR NOT __c{i}.v", c.message) for i, c in enumerate(rules.checks))
     faults += _numbered(tests, numbers)
     if not faults:
-        return Statements(tuple(readings), None)
+        return Statements(_with_one_hope(readings, ()), None)
     seen = _Seen(expressions.values())
     own = {column.name.casefold() for column in rules.columns}
     computing = Computing(
@@ -125,19 +140,28 @@ def statements(rules: Rules, fields: Sequence[str], expressions: Mapping[str, st
         sql=_of_records(made, rules.checks, expressions, faults),
         faults=tuple(faults),
     )
-    return Statements(tuple(readings), computing)
+    return Statements(_with_one_hope(readings, [i for i, _ in computing.fields]), computing)
+
+
+def _with_one_hope(readings: Sequence[Reading], as_text: Collection[int]) -> tuple[Reading, ...]:
+    """Return readings that hope for the same of each field, and for nothing but text of those seen ``as_text``."""
+    hopes: dict[int, set[str | None]] = {i: {_TEXT} for i in as_text}
+    for reading in readings:
+        hopes.setdefault(reading.field, set()).add(reading.hoped)
+    return tuple(r if r.hoped == _TEXT or len(hopes[r.field]) == 1 else replace(r, hoped=None) for r in readings)
 
 
 def _faults_from(value: Mapping[str, Any]) -> tuple[Fault, ...]:
     return tuple(Fault(**fault) for fault in value["faults"])
 
 
-def of_texts(readings: Sequence[Reading]) -> str:
-    """Return the SELECT of the values (``__v0`` and so on) and faults (``__n0``) of columns that are read."""
+def of_texts(readings: Sequence[Reading], *, with_values: bool) -> str:
+    """Return the SELECT of faults (``__n0`` and so on) of columns that are read, and of their values (``__v0``)."""
     numbers = [reading.column for reading in readings]
     texts = ", ".join(f"{reading.text} AS __x{reading.column}" for reading in readings)
     values = _more(numbers, [reading.value for reading in readings])
-    listed = [*(f"__v{i}" for i in numbers), *(fault.sql for reading in readings for fault in reading.faults)]
+    listed = [f"__v{i}" for i in numbers] if with_values else []
+    listed += [fault.sql for reading in readings for fault in reading.faults]
     return f"SELECT {', '.join(listed)} FROM (SELECT *{values} FROM (SELECT {texts} FROM {TEXTS}))"
 
 
@@ -183,15 +207,16 @@ def _faults(i: int, column: ColumnRule) -> Iterator[Fault]:
         missing = f"{result} IS NOT NULL AND {result}.v IS NULL AND {value} IS NULL"
     else:
         told = _says(text, f"is not {_described(column)}")
-        yield Fault(column.name, "type", f"{text} IS NOT NULL AND {value} IS NULL", told=told)
+        if column.type != _TEXT or column.formats:
+            yield Fault(column.name, _TYPE, f"{text} IS NOT NULL AND {value} IS NULL", told=told)
         missing = f"{text} IS NULL AND {value} IS NULL"
     if column.required:
-        yield Fault(column.name, "required", missing, "is empty, and a value is required")
+        yield Fault(column.name, _REQUIRED, missing, "is empty, and a value is required")
     yield from _of_value(column, value)
 
 
 def _of_value(column: ColumnRule, value: str) -> Iterator[Fault]:
-    shown = value if column.type == "VARCHAR" else f"CAST({value} AS VARCHAR)"
+    shown = value if column.type == _TEXT else f"CAST({value} AS VARCHAR)"
     for code, sign, bound in (("min", "<", column.minimum), ("max", ">", column.maximum)):
         if bound is not None:
             told = _says(shown, f"is {'less' if sign == '<' else 'more'} than {bound}")
@@ -220,16 +245,10 @@ def _value(text: str, column: ColumnRule) -> str:
 
 
 def _cast(text: str, column: ColumnRule) -> str:
-    kind = column.type
     if column.formats:
         listed = ", ".join(map(literal, column.formats))
-        return f"TRY_CAST(try_strptime({text}, [{listed}]) AS {kind})"
-    if kind == "VARCHAR":
-        return text
-    decimal = decimal_size(kind)
-    if decimal:
-        return f"coalesce(TRY_CAST({text} AS {kind}), TRY_CAST(TRY_CAST({text} AS DECIMAL(38,{decimal[1]})) AS {kind}))"
-    return f"TRY_CAST({text} AS {kind})"
+        return f"TRY_CAST(try_strptime({text}, [{listed}]) AS {column.type})"
+    return text if column.type == _TEXT else cast_sql(text, column.type)
 
 
 def _with_default(value: str, column: ColumnRule, text: str | None = None) -> str:

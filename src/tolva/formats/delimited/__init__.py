@@ -76,13 +76,18 @@ def read(
 
 
 def sort_out(
-    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None
+    file: File,
+    chunk: Chunk,
+    types: Mapping[str, str],
+    wanted: Sequence[str],
+    stored: Stored | Held | None,
+    hoped: Mapping[str, str],
 ) -> Sorted:
     """See ``Format.sort_out``."""
     from tolva.formats.delimited import sorting  # noqa: PLC0415 - likewise
 
     with opened_text(file, chunk, stored) as text:
-        return sorting.sort_out(text, types, wanted)
+        return sorting.sort_out(text, types, wanted, hoped)
 
 
 @contextmanager

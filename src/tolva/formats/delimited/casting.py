@@ -51,7 +51,7 @@ def try_cast(texts: pa.Table, types: Mapping[str, str]) -> pa.Table:
         return texts
     source = pa.table([texts[name] for name in names], names=[f"c{i}" for i in range(len(names))])
     # Columns are numbered, so that users' names never become SQL.
-    exprs = ", ".join(f"{_cast_sql(f'c{i}', types[name])} AS c{i}" for i, name in enumerate(names))
+    exprs = ", ".join(f"{cast_sql(f'c{i}', types[name])} AS c{i}" for i, name in enumerate(names))
     with _engine().cursor() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("source", source)
@@ -75,7 +75,8 @@ def _engine() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=_SETTINGS)
 
 
-def _cast_sql(text: str, kind: str) -> str:
+def cast_sql(text: str, kind: str) -> str:
+    """Return the SQL that casts a text, itself SQL, to a canonical type; NULL if it can't be cast."""
     decimal = decimal_size(kind)
     if decimal:
         return f"coalesce(try_cast({text} AS {kind}), try_cast(try_cast({text} AS DECIMAL(38,{decimal[1]})) AS {kind}))"

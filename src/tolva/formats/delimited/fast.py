@@ -69,12 +69,13 @@ def read_fields(text: Text, names: Sequence[str], misshapen: list[int]) -> pa.Ta
 
 def read_good(text: Text, types: Mapping[str, str], misshapen: list[int]) -> pa.Table | None:
     """Read columns as values where all fields of a column are good; the others as bytes, like ``read_fields``."""
-    values = {name: kind for name, kind in types.items() if kind != "VARCHAR" and is_direct(kind)}
-    # A dirty column mostly shows soon, and trying is cheap there.
-    table, values = _read_values(text.start(_PROBE_BYTES), types, values, misshapen)
-    if len(text.data) > _PROBE_BYTES:
-        table, values = _read_values(text, types, values, misshapen)
+    table = _read_values(text, dict.fromkeys(types, pa.binary()), types, misshapen)
     return read_fields(text, list(types), misshapen) if table is None else table
+
+
+def read_hoped(text: Text, names: Sequence[str], hoped: Mapping[str, str]) -> pa.Table | None:
+    """Read columns as text; those ``hoped`` to be of a type as its values where all fields of the column are good."""
+    return _read_values(text, dict.fromkeys(names, pa.string()), hoped, None)
 
 
 def is_clean(text: Text, types: Mapping[str, str]) -> bool:
@@ -83,28 +84,40 @@ def is_clean(text: Text, types: Mapping[str, str]) -> bool:
 
 
 def _read_values(
-    text: Text, types: Mapping[str, str], values: Mapping[str, str], misshapen: list[int]
-) -> tuple[pa.Table | None, dict[str, str]]:
-    """Read the columns of ``values`` as such, less those that have a bad field, and the others as bytes.
+    text: Text, plain: Mapping[str, pa.DataType], types: Mapping[str, str], misshapen: list[int] | None
+) -> pa.Table | None:
+    """Read columns as values of these types, those that have a bad field as their ``plain`` type.
 
-    Returns the table, or None when it took too many tries, and the columns that may be read as values.
+    None when it took too many tries, or none would do.
     """
+    good = {name: kind for name, kind in types.items() if kind != "VARCHAR" and is_direct(kind)}
+    # A dirty column mostly shows soon, and trying is cheap there.
+    table, good = _tried(text.start(_PROBE_BYTES), plain, good, misshapen)
+    if table is not None and len(text.data) > _PROBE_BYTES:
+        table, _ = _tried(text, plain, good, misshapen)
+    return table
+
+
+def _tried(
+    text: Text, plain: Mapping[str, pa.DataType], values: Mapping[str, str], misshapen: list[int] | None
+) -> tuple[pa.Table | None, dict[str, str]]:
+    """Do what ``_read_values`` does; return also which columns may be read as values."""
     good = dict(values)
     for _ in range(_TRIES):
-        misshapen.clear()
+        if misshapen is not None:
+            misshapen.clear()
         parsed = {name: _first_parsed_type(kind) for name, kind in good.items()}
         try:
-            table = _read_csv(text, dict.fromkeys(types, pa.binary()) | parsed, _BLOCK_BYTES, misshapen)
+            table = _read_csv(text, {**plain, **parsed}, _BLOCK_BYTES, misshapen)
         except pa.ArrowInvalid as error:
             blamed = _BLAMED.match(str(error))
-            # Without a column to blame it is the shape; then the column is the one that forgives an extra field.
-            if not blamed or int(blamed[1]) == len(text.header):
+            # Otherwise it is the shape; or the column is the one that forgives an extra field, or isn't UTF-8.
+            if not blamed or good.pop([*text.header, ""][int(blamed[1])], None) is None:
                 return None, {}
-            del good[text.header[int(blamed[1])]]
             continue
         found = {name: _valued(table[name], kind, text.data) for name, kind in good.items()}
         if None not in found.values():
-            return pa.table([found.get(name, table[name]) for name in types], names=list(types)), good
+            return pa.table([found.get(name, table[name]) for name in plain], names=list(plain)), good
         good = {name: kind for name, kind in good.items() if found[name] is not None}
     return None, {}
 

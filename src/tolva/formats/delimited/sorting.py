@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -25,16 +26,26 @@ from tolva.formats.utf8 import as_text, is_text
 
 _PIECE_BYTES = 64 * 1024
 _SHADOW = bytes(range(128)) + b"x" * 128
+_NO_HOPES: Mapping[str, str] = MappingProxyType({})
 
 
-def sort_out(text: Text, types: Mapping[str, str], wanted: Sequence[str]) -> Sorted:
+def sort_out(
+    text: Text, types: Mapping[str, str], wanted: Sequence[str], hoped: Mapping[str, str] = _NO_HOPES
+) -> Sorted:
     """Sort a chunk's records; see ``Format.sort_out``."""
     needed = {name: types[name] for name in wanted}
-    if needed and all(map(fast.is_direct, needed.values())):
-        rows = fast.read(text, needed) if fast.is_clean(text, needed) else None
-        if rows is not None:
-            return Sorted(rows, REJECTS.empty_table(), rows.num_rows, lambda at: bounds_of(text).places(at))
-    return _sort_out(bounds_of(text), needed)
+    rows = _read_clean(text, needed, hoped)
+    if rows is None:
+        return _sort_out(bounds_of(text), needed)
+    return Sorted(rows, REJECTS.empty_table(), rows.num_rows, lambda at: bounds_of(text).places(at))
+
+
+def _read_clean(text: Text, types: Mapping[str, str], hoped: Mapping[str, str]) -> pa.Table | None:
+    if not types or not all(map(fast.is_direct, types.values())):
+        return None
+    if hoped and set(types.values()) == {"VARCHAR"}:
+        return fast.read_hoped(text, list(types), hoped)
+    return fast.read(text, types) if fast.is_clean(text, types) else None
 
 
 def _sort_out(bounds: Bounds, types: Mapping[str, str]) -> Sorted:

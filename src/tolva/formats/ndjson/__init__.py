@@ -58,7 +58,12 @@ def read(
 
 
 def sort_out(
-    file: File, chunk: Chunk, types: Mapping[str, str], wanted: Sequence[str], stored: Stored | Held | None
+    file: File,
+    chunk: Chunk,
+    types: Mapping[str, str],
+    wanted: Sequence[str],
+    stored: Stored | Held | None,
+    hoped: Mapping[str, str],  # noqa: ARG001 - the contract's: it has no text that is read twice
 ) -> Sorted:
     """See ``Format.sort_out``."""
     from tolva.formats.ndjson import sorting  # noqa: PLC0415 - likewise
