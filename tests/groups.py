@@ -9,7 +9,9 @@ import re
 
 _SERVERS = {
     "chaos": re.compile(r"tests/chaos/"),
-    "fleet": re.compile(r"tests/cluster/|/test_s3_parts\.py|[\[-](s3|celery on rabbitmq)[\]-]"),
+    "fleet": re.compile(
+        r"tests/cluster/|/test_s3_parts\.py|::test_messages_come_again_after|[\[-](s3|celery on rabbitmq)[\]-]"
+    ),
     "database": re.compile(r"/test_catalog_(postgresql|news)\.py|[\[-]postgresql[\]-]"),
 }
 """Tests that ask for servers, by what group they are in."""

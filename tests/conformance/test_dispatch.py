@@ -255,6 +255,28 @@ def test_publishing_from_many_threads_loses_nothing(dispatcher: Dispatcher) -> N
     assert set(inbox.ids()) == set(range(200))
 
 
+def test_messages_come_again_after_an_error_that_celery_gives_up_at(request: pytest.FixtureRequest) -> None:
+    dispatcher = CeleryDispatcher(request.getfixturevalue("rabbitmq").url, prefix=f"tolva{uuid4().hex}")
+    inbox = Inbox()
+    dispatcher.subscribe([Role.SCAN], inbox, slots=1, batch_bytes=100)
+    dispatcher.publish(scan_hints(1))
+    inbox.wait_for(lambda: inbox.ids() == [1])
+    failing = threading.Event()
+
+    def fail() -> None:
+        failing.set()
+        raise LookupError("no connection is broken")
+
+    assert dispatcher._worker
+    dispatcher._worker._soon(fail)
+    assert failing.wait(PATIENCE_SECONDS)
+
+    dispatcher.publish(scan_hints(2))
+
+    inbox.wait_for(lambda: 2 in inbox.ids())
+    assert dispatcher.drain(PATIENCE_SECONDS)
+
+
 def test_offered_hints_are_delivered(dispatcher: Dispatcher) -> None:
     inbox = Inbox()
     dispatcher.offer([*scan_hints(1), Hint(2, Role.REDUCE)])

@@ -32,6 +32,9 @@ _EARLY_ACK_SECONDS = 600.0
 """RabbitMQ closes the channel of who doesn't acknowledge for 30 minutes. The hint of a task that runs this long did
 its duty when the task was claimed; what guards it is its lease."""
 
+_AGAIN_SECONDS = 1.0
+_GAVE_UP = "Celery's worker gave up; another one is started."
+
 _MAX_THREADS = 256
 
 _log = logging.getLogger(__name__)
@@ -86,9 +89,33 @@ class EmbeddedWorker:
         warnings.simplefilter("ignore", CPendingDeprecationWarning)
         # Threads of the pool find their task by way of the process's default app.
         self._app.set_default()
-        self._controller = WorkController(
+        self._controller = self._new_controller()
+        for target in (self._run, self._watch):
+            # Daemons: a connection that never closes must not keep the process alive.
+            self._threads.append(threading.Thread(target=target, name="celery", daemon=True))
+            self._threads[-1].start()
+
+    def _run(self) -> None:
+        """Be Celery's worker until stopped, and another one whenever one has given up.
+
+        It does that after a cut that only this side noticed: the broker still keeps the exclusive queue for remote
+        control for the old connection. The next one has another name, and so another queue.
+        """
+        while True:
+            try:
+                self._controller.start()
+            except Exception:  # noqa: BLE001 - whatever it was, nobody else takes messages here
+                _log.warning(_GAVE_UP, exc_info=True)
+            if self._stopping.wait(_AGAIN_SECONDS):
+                return
+            with self._lock:
+                self._ready.clear()
+                self._controller = self._new_controller()
+
+    def _new_controller(self) -> WorkController:
+        return _Controller(
             app=self._app,
-            # Several on one machine must not share a name: the queue for remote control is named by it.
+            # No two may share a name: the queue for remote control is named by it.
             hostname=f"tolva-{os.getpid()}-{secrets.token_hex(2)}@{socket.gethostname()}",
             pool=_WokenPool,
             consumer_cls=_Consumer,
@@ -99,10 +126,6 @@ class EmbeddedWorker:
             without_gossip=True,
             ready_callback=self._on_ready,
         )
-        for target in (self._controller.start, self._watch):
-            # Daemons: a connection that never closes must not keep the process alive.
-            self._threads.append(threading.Thread(target=target, name="celery", daemon=True))
-            self._threads[-1].start()
 
     def _on_ready(self, _consumer: Any) -> None:
         self.heard()
@@ -135,7 +158,16 @@ class EmbeddedWorker:
                 self._soon(_break_connection)
 
 
-class _Consumer(Consumer):  # type: ignore[misc]  # Celery has no types
+class _Controller(WorkController):  # type: ignore[misc]  # Celery has no types
+    """Celery's worker, which tells why it gave up: Celery's own words go to its loggers alone."""
+
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
+        if exitcode:
+            _log.warning(_GAVE_UP, exc_info=True)
+        super().stop(in_sighandler, exitcode)
+
+
+class _Consumer(Consumer):  # type: ignore[misc]  # likewise
     """Celery's consumer without the 28 queues and exchanges for tasks with an ETA: the catalog schedules retries."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]  # likewise
