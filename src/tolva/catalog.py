@@ -354,8 +354,10 @@ class Catalog(Protocol):
         """Return the job's uploads in the order they began."""
         ...
 
-    def receive(self, new: Received) -> list[Hint]:
+    def receive(self, new: Received) -> tuple[Upload, list[Hint]]:
         """Record what was stored of an upload: its bytes are acknowledged, its chunks get their tasks.
+
+        Return the upload as it is now, and hints for what became ready.
 
         ConflictError when the upload has not ``from_bytes`` bytes (any more), or its table got other columns from
         another file meanwhile; StateError as ``begin_upload``; TooLargeError past a limit.

@@ -38,8 +38,8 @@ class SqlService(ABC):
         with self._read() as tx:
             return uploads.of_job(tx, job_id)
 
-    def receive(self, new: Received) -> list[Hint]:
-        """Record what was stored of an upload."""
+    def receive(self, new: Received) -> tuple[Upload, list[Hint]]:
+        """Record what was stored of an upload; return it as it is now."""
         with self._write("receive") as tx:
             return uploads.receive(tx, new)
 

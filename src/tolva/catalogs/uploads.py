@@ -90,7 +90,7 @@ def of_job(tx: Tx, job_id: str) -> list[Upload]:
     return [upload_of(row) for row in rows]
 
 
-def receive(tx: Tx, new: Received) -> list[Hint]:
+def receive(tx: Tx, new: Received) -> tuple[Upload, list[Hint]]:
     """Record what was stored of an upload since ``from_bytes``. ConflictError if it isn't there any more."""
     before = one(tx, new.upload_id)
     found = lock_job(tx, before.job_id)
@@ -106,7 +106,7 @@ def receive(tx: Tx, new: Received) -> list[Hint]:
     if new.file is not None and file_id is None:
         _check_columns(tx, before, new)
         file_id = add_files(tx, before.job_id, [new.file])[0].id
-    hints = []
+    hints: list[Hint] = []
     if file_id is not None and (new.chunks or new.ended):
         hints = add_chunks(tx, file_id, new.chunks, ended=new.ended)
     changes = {
@@ -123,7 +123,7 @@ def receive(tx: Tx, new: Received) -> list[Hint]:
         _RECEIVED, {"upload_id": new.upload_id} | {f"new_{name}": value for name, value in changes.items()}
     )
     tx.connection.execute(_TOUCH_JOB, {"job_id": before.job_id, "now": tx.now})
-    return hints
+    return one(tx, new.upload_id), hints
 
 
 def columns(tx: Tx, job_id: str, table: str) -> tuple[tuple[str, str], ...] | None:

@@ -5,6 +5,7 @@ So are uploads taken in, and local files whose bytes aren't their text (compress
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -48,6 +49,11 @@ class Intake(Protocol):
     @property
     def columns(self) -> tuple[Column, ...] | None:
         """The columns of the file's table; None until enough of the file was seen."""
+        ...
+
+    @property
+    def resumable(self) -> bool:
+        """Whether ``state()`` and ``tail()`` are all it takes to go on: no byte of the file has to come again."""
         ...
 
     def feed(self, data: bytes) -> list[Piece]:
@@ -189,7 +195,7 @@ class TextIntake(Intake):
         """See ``Intake``."""
         learned = self._learned
         return {
-            "resume_at": self._received if self._resumable else 0,
+            "resume_at": self._received if self.resumable else 0,
             "tail_bytes": len(self.tail()),
             "decoding": self._decoding.to_json() if self._decoder else None,
             "file": asdict(learned.file) if learned else None,
@@ -202,10 +208,11 @@ class TextIntake(Intake):
         """See ``Intake``."""
         if self._decoder is None:
             return bytes(self._start)
-        return self._decoder.undone(self._slicer.pending if self._slicer else self._text) if self._resumable else b""
+        return self._decoder.undone(self._slicer.pending if self._slicer else self._text) if self.resumable else b""
 
     @property
-    def _resumable(self) -> bool:
+    def resumable(self) -> bool:
+        """See ``Intake``."""
         return self._decoding.compression == "none"
 
     def _restore(self, state: Json) -> None:
@@ -219,7 +226,7 @@ class TextIntake(Intake):
             self._learned = Learned(file, tuple(Column(**column) for column in state["columns"]))
             start = state["cut_bytes"]
             cutter = self._make_cutter(file.layout, self._chunk_bytes, start)
-            seen = {"position": start, "lines": state["lines"]} if self._resumable else {}
+            seen = {"position": start, "lines": state["lines"]} if self.resumable else {}
             self._slicer = _Slicer(self._name, cutter, start=start, **seen)
 
 
@@ -250,15 +257,24 @@ class _Slicer:
         self._name, self._cutter, self._start, self._position = name, cutter, start, position
         self.lines = lines
         self.cut_bytes = start
-        self.pending = bytearray()
+        self._blocks: deque[bytes] = deque()
+        self._taken = 0
+        """So many bytes of the first block are in pieces already."""
+
+    @property
+    def pending(self) -> bytes:
+        """The text that is in no piece yet."""
+        return b"".join(self._blocks)[self._taken :]
 
     def feed(self, text: bytes) -> list[Piece]:
         passed = min(max(self._start - self._position, 0), len(text))
         self.lines += text.count(b"\n", 0, passed)
         self._position += passed
-        self.pending += text[passed:]
+        fresh = text[passed:]
+        if fresh:
+            self._blocks.append(fresh)
         try:
-            return [self._piece(chunk) for chunk in self._cutter.feed(text[passed:])]
+            return [self._piece(chunk) for chunk in self._cutter.feed(fresh)]
         except InputError as error:
             at = error.data.get("byte_offset", self.cut_bytes)
             line = self.lines + self.pending.count(b"\n", 0, at - self.cut_bytes) + 1
@@ -270,11 +286,21 @@ class _Slicer:
         return [self._piece(chunk) for chunk in self._cutter.end()]
 
     def _piece(self, chunk: Chunk) -> Piece:
-        with memoryview(self.pending) as view:
-            data = bytes(view[: chunk.length])
-        del self.pending[: chunk.length]
+        data = self._take(chunk.length)
         ends = data.count(b"\n")
         lines = {"lines_before": self.lines, "lines": ends + (not data.endswith(b"\n"))}
         self.lines += ends
         self.cut_bytes += chunk.length
         return Piece(replace(chunk, traits={**chunk.traits, **lines}), data)
+
+    def _take(self, length: int) -> bytes:
+        parts = []
+        while length:
+            part = self._blocks[0][self._taken : self._taken + length]
+            parts.append(part)
+            length -= len(part)
+            self._taken += len(part)
+            if self._taken == len(self._blocks[0]):
+                self._blocks.popleft()
+                self._taken = 0
+        return b"".join(parts)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from tolva.catalog import Catalog
 from tolva.errors import NotAllowedError
@@ -82,10 +83,12 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """Return who calls; every route that is not public depends on it."""
     doors: Doors = request.app.state.doors
-    return doors.admit(request.headers.get("authorization"))
+    authorization = request.headers.get("authorization")
+    # Only where keys are needed is the catalog asked, for which the event loop mustn't wait.
+    return await run_in_threadpool(doors.admit, authorization) if doors.keys_needed else doors.admit(authorization)
 
 
 Called = Annotated[Caller, Depends(caller)]

@@ -121,25 +121,33 @@ class Body:
 
     def __init__(self, request: Request) -> None:
         self._stream = request.stream()
-        self._held = bytearray()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._over = False
 
-    async def read(self, most: int = _BLOCK_BYTES) -> bytes:
+    async def read(self, most: int | None = None) -> bytes:
         """Return the next bytes, at most ``most``; empty at the end. ClientDisconnect when the client went away."""
-        while len(self._held) < min(most, _BLOCK_BYTES) and not self._over:
+        enough = _BLOCK_BYTES if most is None else min(most, _BLOCK_BYTES)
+        while self._held_bytes < enough and not self._over:
             block = await anext(self._stream, None)
             if block is None:
                 self._over = True
             else:
-                self._held += block
-        with memoryview(self._held) as view:
-            taken = bytes(view[:most])
-        del self._held[:most]
+                self._hold(block)
+        taken = self.rest()
+        self._held, self._held_bytes = [], 0
+        if most is not None and len(taken) > most:
+            self._hold(taken[most:])
+            taken = taken[:most]
         return taken
 
     def rest(self) -> bytes:
         """Return what arrived and was not read."""
-        return bytes(self._held)
+        return b"".join(self._held)
+
+    def _hold(self, block: bytes) -> None:
+        self._held.append(block)
+        self._held_bytes += len(block)
 
 
 def declared_sha256(header: str | None) -> str | None:

@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from tolva.jobs.service import JobService
 
 
-def service_of(request: Request) -> JobService:
+# Asynchronous, since FastAPI calls plain functions in another thread, at each request.
+async def service_of(request: Request) -> JobService:
     """Return the job service of this app."""
     service: JobService = request.app.state.service
     return service

@@ -88,7 +88,8 @@ class _Paced:
             return await self._receive()
         began = time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), self._traffic.patience_seconds)
+            async with asyncio.timeout(self._traffic.patience_seconds):
+                message = await self._receive()
         except TimeoutError:
             return {"type": "http.disconnect"}
         # The time of our own work between two blocks is not the client's fault.

@@ -25,7 +25,7 @@ from tolva.model import Chunk, Received, Upload
 from tolva.plan import Column
 
 _RECORDED_TOGETHER = 4
-"""Chunks that are recorded in one transaction, but for the first, which gives the workers something to do."""
+"""Chunks that are recorded in one transaction."""
 
 _FED_BYTES = 128 * 1024
 """Fed to the intake at once: compressed bytes may become some hundred times as many."""
@@ -66,6 +66,7 @@ class Receiver:
         self._dispatcher = backends.dispatcher
         self._intakes = intakes
         self._on_change = on_change
+        # All of an upload is in one folder: each that is made must be seen on disk, too.
         self._prefix = f"jobs/{upload.job_id}/uploads/{upload.id}/{secrets.token_hex(4)}"
         self._objects = 0
         self.hold = hold
@@ -135,9 +136,17 @@ class Receiver:
                 self.save()
             return
         self._store(self._intake.feed(data))
-        fresh = self.upload.file_id is None and self._intake.file() is not None
+        if self._unsaved is not None and self._goes_on_alone():
+            self._unsaved = None
+        # Other files of the table, and its plan, may wait for its columns; else the file can wait for its chunks.
+        fresh = self._learns and self._intake.file() is not None
         if not self.hold and (fresh or len(self._chunks) >= _RECORDED_TOGETHER):
             self.save()
+
+    def _goes_on_alone(self) -> bool:
+        """Whether nothing of the file will be fed again: it has its table's columns, and goes on by its tail."""
+        settled = not self._learns and not self._replay and self._intake.file() is not None
+        return settled and self._intake.resumable
 
     def _check_length(self) -> None:
         declared = self.upload
@@ -173,7 +182,7 @@ class Receiver:
 
     def _put(self, data: bytes | bytearray) -> str:
         self._objects += 1
-        key = f"{self._prefix}/{self._objects}"
+        key = f"{self._prefix}-{self._objects}"
         self._storage.put(key, [data])
         return key
 
@@ -191,7 +200,7 @@ class Receiver:
         before, intake = self.upload, self._intake
         columns = intake.columns
         state, tail_key = (None, None) if ended else self._way_on()
-        hints = self._catalog.receive(
+        self.upload, hints = self._catalog.receive(
             Received(
                 upload_id=before.id,
                 from_bytes=before.received_bytes,
@@ -205,11 +214,12 @@ class Receiver:
                 ended=ended,
             )
         )
+        # A job that has begun got hints; one that hasn't may, with its first chunks.
+        hints = hints or (self._catalog.admit() if self._chunks else [])
         self.chunks_created += len(self._chunks)
         self._chunks = []
-        self.upload = self._catalog.upload(before.id)
         self._forget(before, state)
-        self._dispatcher.publish([*hints, *self._catalog.admit()])
+        self._dispatcher.publish(hints)
         learned = self._learns and self.upload.file_id is not None
         self._learns = self._learns and not learned
         self._on_change(before.job_id, learned)

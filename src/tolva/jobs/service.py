@@ -13,9 +13,10 @@ import json
 import secrets
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from tolva.backends import Backends
@@ -50,6 +51,9 @@ _ALL = 2**31 - 1
 
 _REJECTS = (("ingest", "rejects"), ("export", "compose errors"))
 """The kinds of jobs that go on without what they can't use, and the result, or the stage, that writes it down."""
+
+_KEPT_TABLES = 256
+"""Jobs of which is remembered what files they take."""
 
 _KEPT_RECEIVERS = 16
 """Between two requests of an upload; each holds a chunk's bytes at most."""
@@ -105,6 +109,8 @@ class JobService:
         )
         self._lock = threading.Lock()
         self._receivers: OrderedDict[str, Receiver] = OrderedDict()
+        # Whose a job is and which tables it takes never changes, and files come by many small calls.
+        self._uploaded_tables = lru_cache(maxsize=_KEPT_TABLES)(self._load_tables)
         self._cleaner = Cleaner(backends, settings.kept, settle_seconds=settings.crew.lease_seconds)
 
     def start(self, *, alone: bool) -> None:
@@ -271,7 +277,7 @@ class JobService:
         ``name`` is a label and never becomes a path. NotFoundError for a table that the job doesn't upload;
         ConflictError when another length or sha256 was declared before.
         """
-        self._spec(self.job(job_id, client), table)
+        self._spec(job_id, client, table)
         _check_name(name)
         new = NewUpload(secrets.token_hex(8), job_id, table, name, size_bytes, sha256)
         upload = self._catalog.begin_upload(new)
@@ -283,7 +289,7 @@ class JobService:
 
     def upload(self, job_id: str, client: str | None, upload_id: str) -> Upload:
         """Return an upload of the job."""
-        self.job(job_id, client)
+        self._uploaded_tables(job_id, client)
         return self._catalog.upload(upload_id, job_id=job_id)
 
     def uploads(self, job_id: str, client: str | None) -> list[Upload]:
@@ -298,7 +304,7 @@ class JobService:
         if kept is not None and kept.upload == upload and kept.received_bytes == upload.received_bytes:
             kept.hold = hold
             return kept
-        spec = self._spec(self._catalog.job(upload.job_id), upload.table)
+        spec = self._spec(upload.job_id, None, upload.table)
         intakes = Intakes(spec, self._settings.upload_chunk_bytes)
         try:
             return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
@@ -335,12 +341,15 @@ class JobService:
             self._tender.tend(job_id)
         self.watch.changed({job_id})
 
-    def _spec(self, job: Job, table: str) -> TableSpec:
-        uploads = validate(job.document, f"job {job.id}").uploads()
-        if table not in uploads:
-            known = ", ".join(uploads) or "none"
-            raise NotFoundError(f"Job {job.id} takes no files for a table {table}; it does for: {known}.", job=job.id)
-        return uploads[table]
+    def _load_tables(self, job_id: str, client: str | None) -> Mapping[str, TableSpec]:
+        return validate(self.job(job_id, client).document, f"job {job_id}").uploads()
+
+    def _spec(self, job_id: str, client: str | None, table: str) -> TableSpec:
+        tables = self._uploaded_tables(job_id, client)
+        if table not in tables:
+            known = ", ".join(tables) or "none"
+            raise NotFoundError(f"Job {job_id} takes no files for a table {table}; it does for: {known}.", job=job_id)
+        return tables[table]
 
     def _check_files(self, document: JobDocument, *, may_read_files: bool) -> None:
         for pattern in document.server_files():

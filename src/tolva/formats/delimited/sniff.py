@@ -115,6 +115,8 @@ def _score(text: bytes, dialect: Dialect) -> tuple[float, int, bool]:
     First the share of records that have the most common number of fields, if that is more than one; then that number;
     then whether an unusual quote is used, as it must be to be chosen.
     """
+    if dialect.quote == _QUOTES[0] and dialect.delimiter.encode() not in text:
+        return 0.0, 1, False
     found = list(islice(_records(text, dialect), _SHAPE_RECORDS))
     width, count = max(
         Counter(len(record.fields) for record in found).items(), key=lambda item: item[::-1], default=(1, 0)

@@ -46,6 +46,11 @@ class WholeIntake(Intake):
         """See ``Intake``."""
         return self._learned.columns if self._learned else None
 
+    @property
+    def resumable(self) -> bool:
+        """See ``Intake``; the file has to come again."""
+        return False
+
     def feed(self, data: bytes) -> list[Piece]:
         """See ``Intake``."""
         self._data += data
