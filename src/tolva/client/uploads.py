@@ -10,7 +10,7 @@ from tolva.client.http import Http
 from tolva.errors import ConflictError, InputError, UnreachableError
 
 _VERSION = {"Tus-Resumable": "1.0.0"}
-_BLOCK_BYTES = 8 * 2**20
+_BLOCK_BYTES = 16 * 2**20
 _TRIES = 10
 
 
