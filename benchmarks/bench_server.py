@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -57,13 +58,14 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
     generate(data, transactions=transactions)
     document = work / "four_questions.yaml"
     document.write_text(four_questions())
-    seconds: dict[str, list[float]] = {"tolva run": [], "sent to `tolva serve`, asked, fetched": []}
     shutil.rmtree(work / "server", ignore_errors=True)
     with served(work / "server") as (url, _):
         ways: dict[str, Callable[[Path], None]] = {
             "tolva run": lambda output: _run(document, data, output, work / "state"),
-            "sent to `tolva serve`, asked, fetched": lambda output: _send(url, document, data, output),
+            "sent to `tolva serve`, asked, fetched": lambda output: _send(url, document, data, output, 1),
+            "the same, two files at a time": lambda output: _send(url, document, data, output, 2),
         }
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds + 1):
             answers = []
             for number, (name, ask) in enumerate(ways.items()):
@@ -76,7 +78,7 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
                 if turn:
                     seconds[name].append(took)
                 answers.append({part.name: part.read_bytes() for part in output.glob("*.csv")})
-            assert answers[0] == answers[1], "the answers differ"
+            assert answers[0] == answers[1] == answers[2], "the answers differ"
             assert answers[0], "there are no answers"
     own = statistics.median(seconds["tolva run"])
     rows = [[n, f"{statistics.median(s):.2f}", f"{statistics.median(s) / own:.2f}"] for n, s in seconds.items()]
@@ -88,14 +90,14 @@ def _run(document: Path, data: Path, output: Path, state: Path) -> None:
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
 
 
-def _send(url: str, document: Path, data: Path, output: Path) -> None:
+def _send(url: str, document: Path, data: Path, output: Path, at_once: int) -> None:
     asked = yaml.safe_load(document.read_text())
     files = {name: given.pop("files") for name, given in asked["tables"].items()}
-    with Client(url) as client:
+    with Client(url) as client, ThreadPoolExecutor(at_once) as pool:
         job = client.submit(asked)
-        for name, pattern in files.items():
-            for path in sorted(data.glob(pattern)):
-                job.upload(name, path)
+        sent = [pool.submit(job.upload, name, path) for name, glob in files.items() for path in sorted(data.glob(glob))]
+        for each in sent:
+            each.result()
         job.start()
         job.wait()
         job.download(output)

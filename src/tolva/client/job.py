@@ -55,6 +55,8 @@ class Job:
     ) -> None:
         """Send a file of a table; broken off, it goes on where the server has it. Work on it begins at once.
 
+        Several threads may send files at the same time.
+
         ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
         """
         try:
