@@ -6,8 +6,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from tolva.allocators import share_heaps
 from tolva.catalog import Catalog
 from tolva.cli.house import new_children
 from tolva.config import SMALL_BYTES, Settings, connect
@@ -24,6 +26,7 @@ _NICE = 5
 def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> Iterator[tuple[JobService, Catalog]]:
     """Have a started job service and its catalog inside the block; only one at a time may use the state folder."""
     with folder_lock.hold(settings.state / "locks" / "server", f"The state folder {settings.state}"):
+        share_heaps()
         children = new_children(settings, settings.workers, nice=_NICE)
         # With little memory the one that prepares jobs is there only while it does.
         preparers = new_children(settings, 1, lasting=settings.memory_bytes >= SMALL_BYTES)
@@ -38,6 +41,8 @@ def service(settings: Settings, *, data: Path | None, grace_seconds: float) -> I
             roles=() if settings.cluster else tuple(Role),
         )
         chosen = ServiceSettings(crew=crew, chunk_bytes=settings.chunk_bytes, data=data and data.resolve())
+        if settings.memory_bytes < SMALL_BYTES:
+            chosen = replace(chosen, upload_chunk_bytes=min(chosen.upload_chunk_bytes, settings.chunk_bytes))
         jobs = JobService(backends, children, preparers, chosen)
         jobs.start(alone=settings.cluster is None)
         try:
