@@ -73,7 +73,7 @@ def test_a_killed_process_leaves_what_it_committed_and_a_second_one_finishes(
         assert {f"catalog.{method}.before", f"catalog.{method}.after"} <= points
 
     # The first or the last time at each point, or both: those between meet nothing new.
-    last = dict(list(states))
+    last = dict(list(states))  # hits of a point come in their order, so its last one stays
     print(f"TOLVA_SEED={SEED}")
     chance = random.Random(SEED)
     chosen = [
