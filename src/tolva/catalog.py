@@ -190,7 +190,7 @@ class Catalog(Protocol):
         ...
 
     def files(self, job_id: str) -> list[File]:
-        """Return the job's files in the order they were added."""
+        """Return the job's files in the order they were added or announced."""
         ...
 
     def add_chunks(self, file_id: int, chunks: Sequence[Chunk], *, ended: bool) -> list[Hint]:
@@ -341,6 +341,8 @@ class Catalog(Protocol):
 
     def begin_upload(self, new: NewUpload) -> Upload:
         """Record a file that will be sent. If its table and name are there already, that upload is returned.
+
+        A job's files count in the order in which this was called for them, not in that in which their bytes come.
 
         StateError once the job is over or its uploads ended; LimitError when it has too many files.
         """

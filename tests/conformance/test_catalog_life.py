@@ -23,7 +23,7 @@ from catalog_kit import (
 
 from tolva.catalog import Catalog
 from tolva.errors import NotFoundError, StateError
-from tolva.model import Chunk, Done, NewJob, Part
+from tolva.model import Chunk, Done, NewJob, NewUpload, Part, Received
 from tolva.plan import Plan, Role
 from tolva.states import JobStatus, TaskState
 
@@ -177,6 +177,19 @@ def test_files_keep_their_order_and_are_added_once(catalog: Catalog) -> None:
     assert [file.name for file in catalog.files("job")] == ["b", "a", "c"]
     assert again[0] == first[1]
     assert again[1] == again[2]
+
+
+def test_files_that_are_sent_count_in_the_order_they_were_announced_in(catalog: Catalog) -> None:
+    catalog.create_job(new_job())
+    for name in ("b", "gone", "a"):
+        catalog.begin_upload(NewUpload(name, "job", "big", name))
+    catalog.discard_upload("gone")
+    for name in ("a", "b"):
+        whole = Received(name, 0, 5, None, new_file("big", name, length=5), (), (Chunk(0, 5),), None, None, ended=True)
+        catalog.receive(whole)
+
+    found = [(file.name, file.bytes, file.cut_bytes, file.ended) for file in catalog.files("job")]
+    assert found == [("b", 5, 5, True), ("a", 5, 5, True)]
 
 
 def test_no_file_after_the_end_but_a_repeated_call_is_fine(catalog: Catalog) -> None:

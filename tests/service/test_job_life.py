@@ -117,6 +117,23 @@ def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
     assert b"".join(map(bytes, house.service.read(part, 0, part.bytes))) == b"n\n5000\n"
 
 
+def test_files_count_in_the_order_they_were_announced_in(house: House) -> None:
+    job = house.submit("SELECT a FROM t", upload=None, header=True)
+    announced = {name: house.service.begin_upload(job, "ann", "t", name) for name in ("b", "empty", "gone", "a", "c")}
+    assert house.service.begin_upload(job, "ann", "t", "b") == announced["b"]
+    house.service.discard_upload(job, "ann", announced["gone"].id)
+    content = {"c": b"a,b\n4,4\n", "empty": b"", "a": b"a,b\n3,3\n", "b": b"a,b\n1,1\n2,2\n"}
+    for name, data in content.items():
+        receiver = house.service.receive(announced[name])
+        receiver.write(data)
+        receiver.end()
+    assert [file.name for file in house.catalog.files(job)] == ["b", "empty", "a", "c"]
+    house.service.start_job(job, "ann")
+    assert house.wait(job).status is JobStatus.COMPLETED
+    (part,) = house.service.parts(job, "ann")
+    assert b"".join(map(bytes, house.service.read(part, 0, part.bytes))) == b"a\n1\n2\n3\n4\n"
+
+
 def test_deleting_forgets(house: House) -> None:
     job = house.submit(SLOW, upload=HEADER + b"1,x\n")
     house.service.delete(job, "ann")

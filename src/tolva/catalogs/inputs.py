@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from tolva.catalogs.barriers import advance
 from tolva.catalogs.rows import file_of
@@ -20,6 +20,16 @@ _ASKED_NAMES = 100
 """Up to so many files are asked for by their names."""
 
 _NAMED = select(file).where(file.c.job_id == bindparam("of_job"), file.c.name.in_(bindparam("names", expanding=True)))
+_OF_NAME = (
+    file.c.job_id == bindparam("of_job"),
+    file.c.table_name == bindparam("of_table"),
+    file.c.name == bindparam("of_name"),
+)
+_DESCRIBED = ("location", "bytes", "fingerprint", "layout", "first_byte", "cut_bytes")
+_DESCRIBE = (
+    update(file).where(*_OF_NAME).values({each: bindparam(f"new_{each}") for each in _DESCRIBED}).returning(file.c.id)
+)
+_FORGET = delete(file).where(*_OF_NAME)
 _OF_FILE = select(file.c.job_id, file.c.name, file.c.table_name, file.c.cut_bytes, file.c.ended).where(
     file.c.id == bindparam("file_id")
 )
@@ -46,6 +56,26 @@ def files_of(tx: Tx, job_id: str) -> list[File]:
     return [
         file_of(row) for row in tx.connection.execute(select(file).where(file.c.job_id == job_id).order_by(file.c.id))
     ]
+
+
+def announce_file(tx: Tx, job_id: str, table: str, name: str) -> None:
+    """Keep a place for a file that is still to come: the job's files count in the order of their places."""
+    tx.connection.execute(insert(file), _file_row(job_id, NewFile(table, name, "", 0, "", {})))
+
+
+def describe_file(tx: Tx, job_id: str, new: NewFile) -> int:
+    """Record what is known of an announced file now; return its id."""
+    place = {"of_job": job_id, "of_table": new.table, "of_name": new.name}
+    row = _file_row(job_id, new)
+    changes = {f"new_{name}": row[name] for name in _DESCRIBED}
+    found: int | None = tx.connection.execute(_DESCRIBE, place | changes).scalar_one_or_none()
+    # One that was announced to an older tolva has no place.
+    return add_files(tx, job_id, [new])[0].id if found is None else found
+
+
+def forget_file(tx: Tx, job_id: str, table: str, name: str) -> None:
+    """Give up the place of an announced file that won't come."""
+    tx.connection.execute(_FORGET, {"of_job": job_id, "of_table": table, "of_name": name})
 
 
 def _named(tx: Tx, job_id: str, names: Collection[str]) -> list[File]:

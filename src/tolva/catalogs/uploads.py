@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from tolva.catalogs.inputs import add_chunks, add_files
+from tolva.catalogs.inputs import add_chunks, announce_file, describe_file, forget_file
 from tolva.catalogs.rows import columns_of, upload_of
 from tolva.catalogs.schema import job, upload
 from tolva.catalogs.transactions import LIVE, AnyRow, Tx, lock_job
@@ -59,7 +59,10 @@ _HELD_BYTES = (
 
 
 def begin(tx: Tx, new: NewUpload) -> Upload:
-    """Record the upload, unless its table and name are there already; then return that one."""
+    """Record the upload, unless its table and name are there already; then return that one.
+
+    Its file counts behind those that began before it, whichever of them arrives first.
+    """
     found = lock_job(tx, new.job_id)
     named = {"of_job": new.job_id, "table": new.table, "label": new.name}
     earlier = tx.connection.execute(_NAMED, named).one_or_none()
@@ -71,6 +74,7 @@ def begin(tx: Tx, new: NewUpload) -> Upload:
     row["table_name"] = row.pop("table")
     times = {"created_at": tx.now, "last_updated": tx.now}
     tx.connection.execute(insert(upload), row | times | {"received_bytes": 0, "ended": False})
+    announce_file(tx, new.job_id, new.table, new.name)
     return one(tx, new.id)
 
 
@@ -105,7 +109,7 @@ def receive(tx: Tx, new: Received) -> tuple[Upload, list[Hint]]:
     file_id = before.file_id
     if new.file is not None and file_id is None:
         _check_columns(tx, before, new)
-        file_id = add_files(tx, before.job_id, [new.file])[0].id
+        file_id = describe_file(tx, before.job_id, new.file)
     hints: list[Hint] = []
     if file_id is not None and (new.chunks or new.ended):
         hints = add_chunks(tx, file_id, new.chunks, ended=new.ended)
@@ -178,4 +182,5 @@ def discard(tx: Tx, upload_id: str) -> Upload:
             upload=upload_id,
         )
     tx.connection.execute(delete(upload).where(upload.c.id == upload_id))
+    forget_file(tx, before.job_id, before.table, before.name)
     return before
