@@ -129,6 +129,8 @@ def test_metrics(api: Api) -> None:
     assert 'tolva_job_seconds_count{status="completed"}' in text
     assert 'tolva_attempt_seconds_sum{outcome="done"}' in text
     assert "tolva_lease_losses_total" in text
+    assert float(re.findall(r"^process_resident_memory_bytes (\S+)$", text, re.MULTILINE)[0]) > 2**20
+    assert 'python_gc_collections_total{generation="2"}' in text
 
 
 def test_health(api: Api) -> None:

@@ -68,3 +68,21 @@ def test_the_shell_completes_commands_and_their_options(typed: str, word: int, o
     command = Path(sys.executable).with_name("tolva")
     done = subprocess.run([command], env=os.environ | asked, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [offered]
+
+
+_SERVE = """
+import gc
+import sys
+
+from tolva.cli import main
+from tolva.gateway import server
+
+server.run = lambda *_: print(gc.isenabled(), gc.get_freeze_count() > 0)
+sys.argv = ["tolva", "serve", "--port", "0", "--state", sys.argv[1]]
+main()
+"""
+
+
+def test_a_server_looks_for_garbage_as_it_works(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _SERVE, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"

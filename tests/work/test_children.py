@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -28,6 +29,8 @@ def answer(request: Any) -> tuple[Any, bool]:
             return os.getpid(), True
         case "tainted":
             return os.getpid(), False
+        case "garbage":
+            return (gc.isenabled(), gc.get_freeze_count() > 0), True
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
@@ -63,6 +66,10 @@ def test_a_child_that_doesn_t_last_ends_with_its_call() -> None:
     assert ask(pool, "pid") != ask(pool, "pid")
     assert pool.pids == []
     pool.close()
+
+
+def test_children_look_for_garbage_but_not_in_what_they_share(children: Children) -> None:
+    assert ask(children, "garbage") == (True, True)
 
 
 def test_errors_cross_with_their_facts_and_the_child_is_kept(children: Children) -> None:

@@ -52,6 +52,12 @@ def new_children(
     return Children(count, PrepareOrRun(setup), preload=modules, bury=partial(bury, setup.spill), lasting=lasting)
 
 
+def look_for_garbage() -> None:
+    """Have the collector on again from here on, for what is yet to come: what has been loaded stays."""
+    gc.freeze()
+    gc.enable()
+
+
 @contextmanager
 def runner(settings: Settings, preload: Sequence[str] = ()) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
@@ -59,8 +65,7 @@ def runner(settings: Settings, preload: Sequence[str] = ()) -> Iterator[Run]:
     children = new_children(settings, 1 if settings.cluster else settings.workers, preload=preload)
     # The children load DuckDB and Arrow while this process loads SQLAlchemy.
     threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
-    gc.freeze()
-    gc.enable()
+    look_for_garbage()
     try:
         yield Run(
             partial(connect, settings),

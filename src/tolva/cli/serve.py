@@ -78,6 +78,7 @@ def serve(
     Example: tolva serve --port 8080 --state /var/lib/tolva
     """
     from tolva.catalog import Limits  # noqa: PLC0415 - keeps --help quick
+    from tolva.cli.house import look_for_garbage  # noqa: PLC0415 - likewise
     from tolva.cli.serving import service  # noqa: PLC0415 - likewise
     from tolva.gateway import logs, server  # noqa: PLC0415 - likewise
     from tolva.gateway.access import Doors  # noqa: PLC0415 - likewise
@@ -102,6 +103,7 @@ def serve(
         app = make_app(
             jobs, Doors(catalog, keys_needed=keys_needed), process_document=_to_send(process) if process else None
         )
+        look_for_garbage()
         server.run(app, address, lambda url: typer.echo(f"tolva serves on {url}", err=True))
 
 

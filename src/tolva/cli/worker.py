@@ -93,7 +93,8 @@ class _Fleet:
 
     def work(self, grace_seconds: float) -> None:
         """Take tasks until told to stop; then finish or hand back what runs."""
-        from tolva.work.muster import Muster  # noqa: PLC0415 - keeps --help quick
+        from tolva.cli.house import look_for_garbage  # noqa: PLC0415 - keeps --help quick
+        from tolva.work.muster import Muster  # noqa: PLC0415 - likewise
         from tolva.work.worker import Worker  # noqa: PLC0415 - likewise
 
         threading.Thread(target=self._children.prestart, name="prestart", daemon=True).start()
@@ -112,6 +113,7 @@ class _Fleet:
         )
         muster = Muster(backends.catalog, backends.dispatcher, self._report)
         muster.start()
+        look_for_garbage()
         # One slot more than children: while one task is committed, the next is claimed already.
         worker.start(self._roles, slots=self._settings.workers + 1)
         _tell(f"worker {self._name} takes {', '.join(self._roles)}, {self._settings.workers} at once")

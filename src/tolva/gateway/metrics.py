@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
@@ -20,8 +20,10 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(service: Service) -> PlainTextResponse:
-    """Tell how many jobs and tasks there are of which status, what waits, and what was read and lost."""
+    """Tell how many jobs and tasks there are of which status, what waits, what was read and lost, what this takes."""
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry)
     registry.register(_Collected(service.counts()))
     return PlainTextResponse(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

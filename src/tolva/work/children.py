@@ -87,7 +87,8 @@ class Children:
     ) -> None:
         self._context = multiprocessing.get_context("forkserver")
         # The allocator's settings are read as Arrow is loaded, so they come first.
-        self._context.set_forkserver_preload(["tolva.work.allocator", "tolva.work.deaf", *preload])
+        first = ("tolva.work.allocator", "tolva.work.deaf", "tolva.work.loading")
+        self._context.set_forkserver_preload([*first, *preload, "tolva.work.loaded"])
         self._setup = setup
         self._bury = bury
         self._lasting = lasting
