@@ -8,15 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import yaml
 
 from benchmarks.measure import table
 from benchmarks.serving import TOLVA, served
-from tolva.client import Client
+from tolva.client import Client, Job
+from tolva.client.session import Work, run_session
 from tolva.coffee import four_questions
 from tolva.coffee.generate import generate
 
@@ -62,8 +63,9 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
     with served(work / "server") as (url, _):
         ways: dict[str, Callable[[Path], None]] = {
             "tolva run": lambda output: _run(document, data, output, work / "state"),
-            "sent to `tolva serve`, asked, fetched": lambda output: _send(url, document, data, output, 1),
-            "the same, two files at a time": lambda output: _send(url, document, data, output, 2),
+            "sent to `tolva serve`, asked, fetched": lambda output: _send(url, document, data, output, Job.upload_all),
+            "the same, one file after the other": lambda output: _send(url, document, data, output, _one_by_one),
+            "the same, in one session": lambda output: _in_session(url, document, data, output),
         }
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds + 1):
@@ -77,9 +79,8 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
                 print(f"  round {turn}: {name} {took:.2f} s", file=sys.stderr)
                 if turn:
                     seconds[name].append(took)
-                # The first question has no ORDER BY, and files that are sent at the same time come in any order.
-                answers.append({part.name: sorted(part.read_bytes().splitlines()) for part in output.glob("*.csv")})
-            assert answers[0] == answers[1] == answers[2], "the answers differ"
+                answers.append({part.name: part.read_bytes() for part in output.glob("*.csv")})
+            assert all(answer == answers[0] for answer in answers), "the answers differ"
             assert answers[0], "there are no answers"
     own = statistics.median(seconds["tolva run"])
     rows = [[n, f"{statistics.median(s):.2f}", f"{statistics.median(s) / own:.2f}"] for n, s in seconds.items()]
@@ -91,15 +92,33 @@ def _run(document: Path, data: Path, output: Path, state: Path) -> None:
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
 
 
-def _send(url: str, document: Path, data: Path, output: Path, at_once: int) -> None:
-    asked = yaml.safe_load(document.read_text())
-    files = {name: given.pop("files") for name, given in asked["tables"].items()}
-    with Client(url) as client, ThreadPoolExecutor(at_once) as pool:
+Files = dict[str, list[Path]]
+
+
+def _send(url: str, document: Path, data: Path, output: Path, upload: Callable[[Job, Files], None]) -> None:
+    asked, files = _parted(document, data)
+    with Client(url) as client:
         job = client.submit(asked)
-        sent = [pool.submit(job.upload, name, path) for name, glob in files.items() for path in sorted(data.glob(glob))]
-        for each in sent:
-            each.result()
+        upload(job, files)
         job.start()
         job.wait()
         job.download(output)
         job.delete()
+
+
+def _one_by_one(job: Job, files: Files) -> None:
+    for name, paths in files.items():
+        for path in paths:
+            job.upload(name, path)
+
+
+def _in_session(url: str, document: Path, data: Path, output: Path) -> None:
+    info = run_session(url, None, Work(*_parted(document, data), output), lambda _: None)
+    with Client(url) as client:
+        client.job(info.id).delete()
+
+
+def _parted(document: Path, data: Path) -> tuple[dict[str, Any], Files]:
+    """Return the document without its tables' files, and these."""
+    asked = yaml.safe_load(document.read_text())
+    return asked, {name: sorted(data.glob(given.pop("files"))) for name, given in asked["tables"].items()}

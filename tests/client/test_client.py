@@ -26,8 +26,10 @@ TYPES = {"a": "1.50::DECIMAL(5,2)", "b": "DATE '2024-02-29'", "c": "NULL::INTEGE
 
 def sent(client: Client, sales: Sales) -> Job:
     job = client.submit(DOCUMENT)
-    for path in sales.files["sales"]:
-        job.upload("sales", path)
+    told: list[int] = []
+    job.upload_all(sales.files, on_bytes=told.append)
+    assert told == sorted(told)
+    assert told[-1] == sales.bytes_up
     job.start()
     return job
 
@@ -163,6 +165,25 @@ def test_all_in_one_session(server: Server, sales: Sales, document: Path, tmp_pa
     done = tolva(server, "submit", document, "--data", folder, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     check_answers(tmp_path / "out", sales)
+
+
+@pytest.mark.parametrize("one_session", [False, True], ids=["http", "session"])
+def test_files_of_one_name_in_two_folders(server: Server, one_session: bool, tmp_path: Path) -> None:
+    tables = {"t": {"files": "*/x.csv"}}
+    (tmp_path / "job.yaml").write_text(
+        yaml.safe_dump({"kind": "query", "tables": tables, "queries": {"q": "SELECT a, b FROM t"}})
+    )
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text(f"a,b\n{name},x\n")
+    out = tmp_path / "out"
+    words = ["submit", tmp_path / "job.yaml", "--data", tmp_path]
+    done = tolva(server, *words, *(["--output", out] if one_session else []))
+    assert done.returncode == 0, done.stderr
+    if not one_session:
+        assert tolva(server, "watch", done.stdout.strip()).returncode == 0
+        tolva(server, "results", done.stdout.strip(), "--output", out)
+    assert (out / "q_0001.csv").read_text() == "a,b\n1,x\n2,x\n"
 
 
 def test_a_failed_job_s_exit_code_is_its_own(server: Server, document: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def submit(
     server: Server = SERVER,
     quiet: options.Quiet = False,
 ) -> None:
-    """Submit a job to a server: send the document, then its files, and say that these are all.
+    """Submit a job to a server: send the document, then its files, two at a time, and say that these are all.
 
     Prints the job's id. Files that break off go on where they were.
     Example: tolva submit coffee/four_questions.yaml --data coffee --watch
@@ -57,7 +57,7 @@ def submit(
     sent, patterns = load(document).to_send()
     files = {table: [path for _, path in find_files(named, data)] for table, named in patterns.items()}
     if output is not None:
-        _in_one_session(server, to_json(sent), files, output, quiet=quiet)
+        _in_one_session(server, to_json(sent), files, data, output, quiet=quiet)
         return
     with _client(server) as client:
         job = client.submit(to_json(sent))
@@ -190,12 +190,12 @@ def _client(server: str) -> Iterator[Client]:
 
 
 def _in_one_session(
-    server: str, document: dict[str, object], files: dict[str, list[Path]], output: Path, *, quiet: bool
+    server: str, document: dict[str, object], files: dict[str, list[Path]], data: Path, output: Path, *, quiet: bool
 ) -> None:
     from tolva.cli.progress import shown_progress  # noqa: PLC0415 - keeps --help quick
     from tolva.client.session import Work, run_session  # noqa: PLC0415 - likewise
 
-    work = Work(document, files, output)
+    work = Work(document, files, output, data)
     with shown_progress(quiet=quiet, kind=str(document["kind"])) as report:
         info = run_session(server, os.environ.get("TOLVA_KEY"), work, lambda info: report(_progress(info)))
     for path in sorted(output.iterdir()):
@@ -209,16 +209,8 @@ def _send(job: Job, files: dict[str, list[Path]], data: Path, *, quiet: bool) ->
     from tolva.model import Progress  # noqa: PLC0415 - likewise
 
     total = sum(path.stat().st_size for paths in files.values() for path in paths)
-    before = 0
     with shown_progress(quiet=quiet, doing="sending") as report:
-        for table, paths in files.items():
-            for path in paths:
-
-                def tell(sent: int, before: int = before) -> None:
-                    report(Progress(total, before + sent, 0, ()))
-
-                job.upload(table, path, name=_label(path, data), on_bytes=tell)
-                before += path.stat().st_size
+        job.upload_all(files, base=data, on_bytes=lambda sent: report(Progress(total, sent, 0, ())))
 
 
 def _watch(job: Job, *, quiet: bool) -> None:
@@ -281,7 +273,3 @@ def _print_jobs(found: Iterator[JobInfo]) -> None:
 
 def _labels(labels: dict[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
-
-
-def _label(path: Path, data: Path) -> str:
-    return str(path.relative_to(data)) if path.is_relative_to(data) else path.name

@@ -1,9 +1,10 @@
 """The Python client of a tolva server: submit, upload, watch, and take results as files, rows, Arrow or pandas.
 
+>>> from pathlib import Path
 >>> from tolva.client import Client
 >>> client = Client("http://127.0.0.1:8321")
 >>> job = client.submit("job.yaml")
->>> job.upload("transactions", "coffee/transactions/transactions_202401.csv")
+>>> job.upload_all({"transactions": sorted(Path("coffee").glob("transactions/*.csv"))})
 >>> job.start()
 >>> job.wait()
 >>> for row in job.rows("q1"): ...

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import httpx2
 
 from tolva.client.http import Http
 from tolva.client.results import Results
+from tolva.client.sending import LocalFile, Steps, local_files, send_files
 from tolva.client.uploads import send_file
 from tolva.client.views import JobInfo, PartInfo
 from tolva.errors import StateError, UnreachableError
@@ -55,16 +57,27 @@ class Job:
     ) -> None:
         """Send a file of a table; broken off, it goes on where the server has it. Work on it begins at once.
 
-        Several threads may send files at the same time.
-
         ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
         """
-        try:
-            send_file(self._http, f"{self._path}/tus", table, Path(path), name or Path(path).name, on_bytes)
-        except StateError:
-            # A job that failed over what it has takes no more files; why it failed is what should be heard.
-            JobInfo.from_json(self.raw()).check()
-            raise
+        with self._failure_told():
+            for there in self._send(LocalFile(table, name or Path(path).name, Path(path))):
+                on_bytes(there)
+
+    def upload_all(
+        self,
+        files: Mapping[str, Iterable[str | Path]],
+        *,
+        base: str | Path | None = None,
+        on_bytes: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Send the files of each table, two at a time; they count in this order, whichever is there first.
+
+        Their labels in reports are their own names, of those below the folder ``base`` the paths from there.
+        ``on_bytes`` is told how many bytes of all of them are there. The first error ends all, and is raised: as of
+        ``upload``, and UsageError where two files of a table would have the same label.
+        """
+        with self._failure_told():
+            send_files(local_files(files, base), self._send, on_bytes)
 
     def start(self) -> None:
         """Say that no more files will come."""
@@ -157,6 +170,18 @@ class Job:
     def pandas(self, query: str) -> Any:
         """Return a query's answer as a pandas DataFrame; pandas must be installed."""
         return self.arrow(query).to_pandas()
+
+    def _send(self, file: LocalFile) -> Steps:
+        return send_file(self._http, f"{self._path}/tus", file)
+
+    @contextmanager
+    def _failure_told(self) -> Iterator[None]:
+        """Raise why the job failed where it refuses a file for that."""
+        try:
+            yield
+        except StateError:
+            JobInfo.from_json(self.raw()).check()
+            raise
 
     def _act(self, what: str) -> None:
         self.info = JobInfo.from_json(self._http.call("POST", f"{self._path}/{what}").json())

@@ -10,11 +10,13 @@ import itertools
 import json
 import queue
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tolva.client.downloads import Downloads
+from tolva.client.sending import LocalFile, Steps, local_files, opened, send_files
 from tolva.client.views import JobInfo, PartInfo
 from tolva.errors import ConflictError, NotAllowedError, NotFoundError, StateError, TolvaError, UnreachableError
 from tolva.protocol import MAX_DATA_BYTES, PATH, PING_SECONDS, SILENCE_SECONDS, SUBPROTOCOL, WINDOW_BYTES, Frame
@@ -41,11 +44,15 @@ class LostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: a document, the local files of each table, and the folder that results go to."""
+    """What is to be done: a document, the local files of each table, and the folder that results go to.
+
+    Files below the folder ``base`` are called by their path from there, others by their own name.
+    """
 
     document: dict[str, Any]
     files: Mapping[str, Sequence[Path]]
     output: Path
+    base: Path | None = None
     request_key: str = field(default_factory=lambda: secrets.token_hex(16))
     session: str = field(default_factory=lambda: secrets.token_hex(12))
 
@@ -123,7 +130,8 @@ class _Connection:
         self._refused: dict[str, TolvaError] = {}
         self._parts: dict[int, PartInfo] = {}
         self._over: queue.SimpleQueue[JobInfo | Exception] = queue.SimpleQueue()
-        self._ended = False
+        self._cause: Exception | None = None
+        """Why the connection is over; None while it isn't."""
 
     def run(self) -> JobInfo:
         """Say everything from the beginning; return the finished job."""
@@ -139,8 +147,13 @@ class _Connection:
             if not JobInfo.from_json(answer["job"]).status.final:
                 self._send_files(job)
             return self._outcome()
+        except BaseException:
+            # A thread that sends may hold the connection's lock for as long as the server takes nothing.
+            with suppress(OSError):
+                self._socket.socket.shutdown(socket.SHUT_RDWR)
+            raise
         finally:
-            self._ended = True
+            self._end(LostError("this end has left"))
             self._socket.close()
             reader.join()
 
@@ -156,9 +169,7 @@ class _Connection:
     def _send_files(self, job: str) -> None:
         """Send every file and say that these are all; a job that is over already takes none, and that is all right."""
         try:
-            for table, paths in self._work.files.items():
-                for path in paths:
-                    self._upload(job, table, path)
+            send_files(local_files(self._work.files, self._work.base), partial(self._upload, job))
             self._ask("start_job", job=job)
         except ConflictError:
             raise
@@ -166,31 +177,36 @@ class _Connection:
             # The job has failed over what it has: why it failed is what should be heard, and will be.
             return
 
-    def _upload(self, job: str, table: str, path: Path) -> None:
-        size = path.stat().st_size
-        answer = self._ask("upload", job=job, table=table, name=path.name, bytes=size)
-        if answer["ended"]:
-            return
-        upload, offset = answer["upload"], answer["received_bytes"]
-        self._stored[upload] = offset
-        with path.open("rb") as source:
+    def _upload(self, job: str, file: LocalFile) -> Steps:
+        with opened(file.path) as source:
+            size = file.path.stat().st_size
+            answer = self._ask("upload", job=job, table=file.table, name=file.name, bytes=size)
+            upload, offset = answer["upload"], answer["received_bytes"]
+            self._stored[upload] = offset
+            yield offset
+            if answer["ended"]:
+                return
             source.seek(offset)
             while data := source.read(MAX_DATA_BYTES):
                 self._await_room(upload, offset)
                 self._send(Frame(upload, 0, offset, data).encode())
                 offset += len(data)
+                yield self._stored[upload]
         try:
             self._ask("end_upload", upload=upload)
         except NotFoundError as error:
             raise self._refused.get(upload, error) from None
+        yield size
 
     def _await_room(self, upload: str, offset: int) -> None:
         with self._acknowledged:
             self._acknowledged.wait_for(
-                lambda: offset - self._stored[upload] < WINDOW_BYTES or upload in self._refused or self._ended
+                lambda: (
+                    offset - self._stored[upload] < WINDOW_BYTES or upload in self._refused or self._cause is not None
+                )
             )
-        if self._ended:
-            raise self._reason()
+        if self._cause is not None:
+            raise self._cause
         if upload in self._refused:
             raise self._refused[upload]
 
@@ -199,8 +215,8 @@ class _Connection:
         number = next(self._numbers)
         answers: queue.SimpleQueue[dict[str, Any] | Exception] = queue.SimpleQueue()
         self._answers[number] = answers
-        if self._ended:
-            raise self._reason()
+        if self._cause is not None:
+            raise self._cause
         self._say(type_, request=number, **values)
         answer = answers.get()
         del self._answers[number]
@@ -219,7 +235,7 @@ class _Connection:
 
     def _ping(self) -> None:
         wait = threading.Event()
-        while not wait.wait(PING_SECONDS) and not self._ended:
+        while not wait.wait(PING_SECONDS) and self._cause is None:
             with suppress(LostError, NotAllowedError):
                 self._say("ping")
 
@@ -227,7 +243,7 @@ class _Connection:
 
     def _read(self) -> None:
         try:
-            while not self._ended:
+            while self._cause is None:
                 message = self._socket.recv(SILENCE_SECONDS)
                 self._on_heard()
                 self._take(message)
@@ -292,16 +308,14 @@ class _Connection:
 
     def _end(self, error: Exception) -> None:
         """Let everybody who waits on this connection know that it is over."""
-        self._cause = error
         with self._acknowledged:
-            self._ended = True
+            if self._cause is not None:
+                return
+            self._cause = error
             self._acknowledged.notify_all()
         self._over.put(error)
         for answers in list(self._answers.values()):
             answers.put(error)
-
-    def _reason(self) -> Exception:
-        return self._cause
 
 
 def _lost(closed: ConnectionClosed) -> Exception:

@@ -1,0 +1,258 @@
+"""Files go up two at a time: in order, with one sum of progress, one error, and at once when interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as serve_sessions
+from websockets.typing import Subprotocol
+
+from patience import within
+from tolva.client.sending import LocalFile, Steps, local_files, send_files
+from tolva.errors import InputError, TooLargeError, UsageError
+from tolva.protocol import SUBPROTOCOL
+
+SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
+PATIENCE_SECONDS = 60.0
+STOP_SECONDS = 5.0
+"""Well below the ten seconds for which a WebSocket waits to be closed."""
+
+
+def files(*names: str) -> list[LocalFile]:
+    return [LocalFile(name[0], name, Path(name)) for name in names]
+
+
+def test_two_are_under_way_at_a_time_and_announced_in_order() -> None:
+    announced: list[str] = []
+    both = threading.Barrier(2)
+    at_work: set[str] = set()
+    most: list[int] = []
+
+    def send(file: LocalFile) -> Steps:
+        announced.append(file.name)
+        at_work.add(file.name)
+        yield 0
+        if file.name in ("a1", "b1"):
+            both.wait(PATIENCE_SECONDS)
+        most.append(len(at_work))
+        yield 10
+        at_work.remove(file.name)
+
+    given = ["a1", "b1", *(f"a{n}" for n in range(2, 40))]
+    send_files(files(*given), send)
+    assert announced == given
+    assert max(most) == 2
+    assert not at_work
+
+
+def test_progress_is_a_sum_that_never_falls() -> None:
+    print(f"TOLVA_SEED={SEED}")
+    chance = random.Random(SEED)
+    # Some are there already in part; one falls back, as where a server lost what it had not acknowledged.
+    steps = {f"t{n}": [*sorted(chance.choices(range(100), k=chance.randrange(6))), 100] for n in range(30)}
+    steps["t7"] = [0, 50, 20, 100]
+    told: list[int] = []
+    send_files(files(*steps), lambda file: (reached for reached in steps[file.name]), told.append)
+    assert told == sorted(told)
+    assert told[-1] == 100 * len(steps)
+
+
+def test_nothing_is_sent_where_there_are_no_files() -> None:
+    send_files([], lambda file: pytest.fail(file.name))
+
+
+def test_the_first_file_of_a_table_is_ahead_of_its_others() -> None:
+    begun = threading.Event()
+    seen: list[bool] = []
+
+    def send(file: LocalFile) -> Steps:
+        yield 0
+        if file.name == "a2":
+            # It was announced; what follows is its bytes.
+            seen.append(begun.is_set())
+        if file.name == "a1":
+            begun.set()
+        yield 1
+
+    for _ in range(50):
+        begun.clear()
+        send_files(files("a1", "a2"), send)
+    assert seen == [True] * 50
+
+
+def test_the_first_error_ends_all_and_is_told() -> None:
+    closed = threading.Event()
+    under_way = threading.Event()
+    begun: list[str] = []
+
+    def send(file: LocalFile) -> Steps:
+        begun.append(file.name)
+        yield 0
+        if file.name == "a1":
+            try:
+                under_way.set()
+                while True:
+                    yield 1
+            finally:
+                closed.set()
+        under_way.wait(PATIENCE_SECONDS)
+        raise TooLargeError("b1 is too large.")
+
+    with pytest.raises(TooLargeError, match="b1"):
+        send_files(files("a1", "b1", "c1"), send)
+    assert closed.wait(PATIENCE_SECONDS)
+    assert begun == ["a1", "b1"]
+
+
+def test_an_error_of_a_first_file_lets_go_of_those_that_wait_for_it() -> None:
+    waits = threading.Event()
+    let_go = threading.Event()
+
+    def send(file: LocalFile) -> Steps:
+        try:
+            if file.name == "a2":
+                waits.set()
+            yield 0
+            assert file.name == "a1"
+            waits.wait(PATIENCE_SECONDS)
+            raise InputError("a1 can't be read.")
+        finally:
+            if file.name == "a2":
+                let_go.set()
+
+    with pytest.raises(InputError, match="a1"):
+        send_files(files("a1", "a2"), send)
+    assert let_go.wait(PATIENCE_SECONDS)
+
+
+def test_names_tell_files_of_a_table_apart(tmp_path: Path) -> None:
+    one, other, far = tmp_path / "1" / "x.csv", tmp_path / "2" / "x.csv", tmp_path.parent / "x.csv"
+    given = {"t": [one, str(other), far], "u": [one]}
+    assert [file.name for file in local_files(given, tmp_path)] == ["1/x.csv", "2/x.csv", "x.csv", "1/x.csv"]
+    with pytest.raises(UsageError, match=r"would both be sent as x\.csv"):
+        local_files(given, None)
+
+
+JOB = {
+    "id": "0123456789abcdef",
+    "kind": "query",
+    "status": "pending",
+    "labels": {},
+    "created_at": "2026-01-01T00:00:00+00:00",
+    "completed_on": None,
+    "error": None,
+}
+
+
+@contextmanager
+def that_stalls(stalled: threading.Semaphore) -> Iterator[str]:
+    """A server that takes a job and announcements, and then never answers when bytes come."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", "0")))
+            body = json.dumps(JOB).encode()
+            self.send_response(202 if self.path.endswith("/jobs") else 201)
+            self.send_header("Location", f"{self.path}/1")
+            self.send_header("Upload-Offset", "0")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_PATCH(self) -> None:
+            stalled.release()
+            over.wait(PATIENCE_SECONDS)
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def that_stops_reading(stalled: threading.Semaphore) -> Iterator[str]:
+    """A server of sessions that takes a job and announcements, and then never reads a file's bytes."""
+    over = threading.Event()
+
+    def serve(socket: ServerConnection) -> None:
+        uploads = 0
+        for message in socket:
+            if isinstance(message, bytes):
+                stalled.release(2)
+                over.wait(PATIENCE_SECONDS)
+                return
+            said = json.loads(message)
+            if said["type"] == "upload":
+                uploads += 1
+            answer = {
+                "begin_connection": {"type": "connection"},
+                "submit_job": {"type": "job", "job": JOB},
+                "follow": {"type": "following"},
+                "upload": {"type": "upload", "upload": f"{uploads:016}", "received_bytes": 0, "ended": False},
+            }[said["type"]]
+            socket.send(json.dumps(answer | {"request": said.get("request")}))
+
+    spoken = [Subprotocol(SUBPROTOCOL)]
+    with serve_sessions(serve, "127.0.0.1", 0, subprotocols=spoken, max_queue=1, close_timeout=0.1) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+
+
+def wait_until_idle(process: psutil.Process) -> None:
+    """Wait until the process can do nothing more: all that it could send is in the system's buffers."""
+    looks: list[float] = []
+    while len(looks) < 4 or len(set(looks[-4:])) > 1:
+        time.sleep(0.05)  # the state of another process
+        looks.append(sum(process.cpu_times()[:2]))
+
+
+@pytest.mark.parametrize("one_session", [False, True], ids=["http", "session"])
+def test_ctrl_c_ends_the_command_while_a_server_stalls(one_session: bool, tmp_path: Path) -> None:
+    tables = {"a": {"files": "a.csv"}, "b": {"files": "b.csv"}}
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump({"kind": "query", "tables": tables, "queries": {"q": "FROM a"}}))
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_bytes(b"x\n" + b"1\n" * 8 * 2**20)
+    stalled = threading.Semaphore(0)
+    words = [sys.executable, "-m", "tolva", "submit", "job.yaml", *(["--output", "out"] if one_session else [])]
+    with (that_stops_reading if one_session else that_stalls)(stalled) as url:
+        process = subprocess.Popen(
+            words, cwd=tmp_path, env=os.environ | {"TOLVA_SERVER": url}, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2):
+            assert stalled.acquire(timeout=PATIENCE_SECONDS)
+        wait_until_idle(psutil.Process(process.pid))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=within(STOP_SECONDS))
+    assert process.returncode == 130, errors
+    assert "Interrupted" in errors
