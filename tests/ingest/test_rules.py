@@ -128,6 +128,13 @@ def test_a_record_has_all_its_reasons(tmp_path: Path) -> None:
         ({"columns": {"x": {"sql": "count(b)"}}}, "one record"),
         ({"columns": {"x": {"sql": "row_number() OVER ()", "type": "INTEGER"}}}, "one record"),
         ({"columns": {"x": {"sql": "read_text('/etc/passwd')"}}}, "read_text"),
+        ({"columns": {"x": {"sql": "uuid()::VARCHAR || a"}}}, r"columns\.x\.sql calls uuid\(\)"),
+        ({"columns": {"x": {"sql": "list_sum([n + random() for n in [1]])"}}}, r"random\(\)"),
+        ({"columns": {"x": {"sql": "CASE WHEN a = '1' THEN error('no') END"}}}, r"error\(\).*write a check"),
+        (
+            {"columns": {"a": "VARCHAR"}, "checks": [{"sql": "random() < 2", "code": "c"}]},
+            r"checks\.c\.sql calls random",
+        ),
         ({"columns": {"x": {"sql": "1) AS value, (2"}}}, "one record"),
         ({"columns": {"a": {"type": "INTEGER", "default": "x"}}}, "default: 'x' is not INTEGER"),
         ({"columns": {"a": {"pattern": "("}}}, "pattern"),

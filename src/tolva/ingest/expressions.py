@@ -14,6 +14,7 @@ from tolva.plan import Column, Format
 from tolva.planner import Query
 from tolva.planner.binder import Binder
 from tolva.planner.question import Asker
+from tolva.planner.steady import volatile_calls
 
 _SCOPE = "record"
 _BEFORE = "SELECT ("
@@ -24,8 +25,8 @@ _PLAIN = ("LOGICAL_PROJECTION", "LOGICAL_GET")
 def checked(rules: Rules, fields: Sequence[str]) -> dict[str, str]:
     """Return each expression of the rules as it is to run, by its text; the time is one for the whole job.
 
-    DocumentError if one can't be bound, or is more than a value computed from one record; or if a bound, default or
-    allowed value isn't of its column's type.
+    DocumentError if one can't be bound, or is more than a value computed from one record, and of that record alone: a
+    chunk may be computed twice. So it is if a bound, default or allowed value isn't of its column's type.
     """
     own = {column.name.casefold() for column in rules.columns}
     seen = [Column(column.name, column.type) for column in rules.columns if column.source is not None]
@@ -56,6 +57,12 @@ def _one(asker: Asker, where: str, sql: str) -> str:
         raise DocumentError(
             f"{where} must be an expression over the columns and fields of one record: no subquery, aggregate, window "
             "or unnest.",
+            where=where,
+        )
+    for name in volatile_calls(question.bound):
+        raise DocumentError(
+            f"{where} calls {name}(), whose value its arguments don't fix: a record that is worked on again must come "
+            "to the same. Use values of the record; to refuse it, write a check.",
             where=where,
         )
     return question.sql.removeprefix(_BEFORE).removesuffix(_AFTER)

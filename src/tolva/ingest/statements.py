@@ -78,7 +78,7 @@ class Computing:
     """What is computed from records: columns by their numbers, the SELECT of all, and what can be wrong.
 
     ``fields`` and ``columns`` are what the expressions see, by number and name; two records in which these are equal
-    come to the same, for DuckDB tries no function (``_tried``) that gives another value each time.
+    come to the same, for no expression may call a function that gives another value each time.
     """
 
     made: tuple[int, ...]

@@ -90,7 +90,7 @@ def _judged(
     columns = {column.name.lower() for listed in tables.values() for column in listed} | set(_aliases(tree))
     moments: list[Place] = []
     unjudged: list[Refusal] = []
-    for found in _objects(tree):
+    for found in objects(tree):
         _check_shape(query, found, columns)
         if found.get("type") == "TABLE_FUNCTION":
             _check_table_function(found)
@@ -192,7 +192,7 @@ def _refused(found: Json, message: str) -> Refusal:
 
 def _aliases(tree: Json) -> Iterator[str]:
     """Yield every name that the query itself gives to something, in lower case."""
-    for found in _objects(tree):
+    for found in objects(tree):
         for key, value in found.items():
             if key == "alias" and isinstance(value, str):
                 yield value.lower()
@@ -212,7 +212,7 @@ def _without_end(binder: Binder, sql: str, tree: str) -> str:
     return sql
 
 
-def _objects(value: Any) -> Iterator[Json]:
+def objects(value: Any) -> Iterator[Json]:
     """Yield the objects of a tree; without recursion, for a query may nest deeply."""
     left = [value]
     while left:
