@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz help clean kills chaos cluster-tests simulation cluster-demo cluster-bench load
+.PHONY: demo test check bench fuzz help clean kills variants chaos cluster-tests simulation cluster-demo cluster-bench load
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -35,6 +35,10 @@ kills: $(VENV)/ready-dev  ## kill tolva by the hundreds (docs/testing.md has the
 	  $(BIN)/pytest --quiet -rP tests/system/test_kill_and_resume.py tests/export/test_export_kills.py \
 	  tests/gateway/test_kills.py tests/system/test_ingest_kills.py tests/rollup/test_rollup_kills.py \
 	  tests/conformance/test_catalog_kills.py
+
+variants: $(VENV)/ready-dev  ## the tests of which make test runs a choice: more chunk sizes, more ways to break off
+	@TOLVA_VARIANTS=1 $(BIN)/pytest --quiet tests/system/test_hundred_queries.py tests/system/test_coffee_answers.py \
+	  tests/gateway/test_tus.py
 
 chaos: $(VENV)/ready-dev  ## a fleet harmed some 400 times at random while clients use it (TOLVA_SEED=... repeats)
 	@TOLVA_CHAOS=$${TOLVA_CHAOS:-100} $(BIN)/pytest --quiet -s tests/chaos

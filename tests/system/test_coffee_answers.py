@@ -13,6 +13,8 @@ import pytest
 import yaml
 from program import Tolva
 
+from variants import variants
+
 SAMPLE = os.environ.get("TOLVA_SAMPLE_DATA")
 
 
@@ -44,7 +46,9 @@ def test_published_answers(tolva: Tolva, tmp_path: Path, coffee: Path) -> None:
     assert ours_by_store == Counter(row[0] for row in records(expected / "results_query_4.csv"))
 
 
-@pytest.mark.parametrize(("chunk", "workers"), [("32KB", 3), ("64MB", 2)])
+@pytest.mark.parametrize(
+    ("chunk", "workers"), variants([("32KB", 3), ("64MB", 2)], [("16KB", 4), ("256KB", 1), ("1MB", 3)])
+)
 def test_the_same_files_as_duckdb_writes(tolva: Tolva, tmp_path: Path, coffee: Path, chunk: str, workers: int) -> None:
     document = coffee.parent / "four_questions.yaml"
     done = tolva("run", document, "--data", coffee, "--output", "out", "--chunk", chunk, "--workers", str(workers))

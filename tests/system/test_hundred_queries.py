@@ -15,6 +15,8 @@ import pytest
 import yaml
 from program import Tolva
 
+from variants import variants
+
 QUERIES = [
     line for line in Path(__file__).with_name("hundred_queries.sql").read_text().splitlines() if line[:2] != "--"
 ]
@@ -89,7 +91,7 @@ def expected(data: Path) -> list[list[tuple[str, ...]]]:
 
 
 # A file is some 50 KB long: from 64 KB on it is one chunk.
-@pytest.mark.parametrize(("chunk", "workers"), [("5KB", 3), ("64MB", 1)])
+@pytest.mark.parametrize(("chunk", "workers"), variants([("5KB", 3), ("64MB", 1)], [("1KB", 2), ("7KB", 4)]))
 def test_duckdb_s_answers(
     data: Path, expected: list[list[tuple[str, ...]]], tolva: Tolva, tmp_path: Path, chunk: str, workers: int
 ) -> None:
