@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tolva.allocators import spare_memory
 from tolva.config import SMALL_BYTES, Settings, connect, open_storage
 from tolva.jobs.kernels import KERNELS
 from tolva.jobs.prepare import PrepareOrRun
-from tolva.jobs.run import Run, RunSettings
 from tolva.work.children import Children
 from tolva.work.setup import TaskSetup, bury, bury_strangers
+
+if TYPE_CHECKING:
+    from tolva.jobs.run import Run
 
 _PRELOAD = (
     "tolva.work.task",
@@ -63,8 +65,8 @@ def runner(settings: Settings, preload: Sequence[str] = ()) -> Iterator[Run]:
     """Have children, backends and a ``Run`` inside the block; nothing of them is left after it."""
     # Where a fleet does the tasks, one prepares the job, and others would have nothing to do.
     children = new_children(settings, 1 if settings.cluster else settings.workers, preload=preload)
-    # The children load DuckDB and Arrow while this process loads SQLAlchemy.
-    threading.Thread(target=children.prestart, name="prestart", daemon=True).start()
+    from tolva.jobs.run import Run, RunSettings  # noqa: PLC0415 - while what children come from loads as much
+
     look_for_garbage()
     try:
         yield Run(

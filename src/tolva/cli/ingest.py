@@ -80,13 +80,13 @@ def ingest(
         "allow_again": allow_again or None,
     }
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
-    job = _document(files or [], document, retry_rejects, changes)
-    base = document.parent if document and not files and not retry_rejects else Path()
     if settings.memory_bytes >= settings.workers * _ROOMY_BYTES:
         hold_memory()
     with runner(settings, _PRELOAD) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
 
+        job = _document(files or [], document, retry_rejects, changes)
+        base = document.parent if document and not files and not retry_rejects else Path()
         try:
             with shown_progress(quiet=quiet) as report:
                 finished = job_run.execute(job, base, output, resume=resume, report=report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,9 +91,11 @@ class Run:
         With ``resume`` an unfinished run of the same document, data and output is taken up: committed tasks are not
         run again. Raises what made the job fail.
         """
+        began = time.time()
         check_folder(output)
         digest = digest_of(document, data, output)
         with folder_lock.hold(self._settings.state / "locks" / digest[:16], "This job"):
+            threading.Thread(target=self._children.prestart, name="prestart", daemon=True).start()
             brief = document.brief(data.absolute())
             stored = bool(brief.stored_names)
             prepared = None if resume or stored else self._prepare(brief)
@@ -108,7 +111,7 @@ class Run:
                     job = self._work(backends, job, report)
                 if job.status is JobStatus.FAILED:
                     _end_failed(backends, job, output)
-                return _finish(backends, job, output)
+                return _finish(backends, job, output, began)
             finally:
                 backends.catalog.close()
 
@@ -195,11 +198,11 @@ def _unfinished(catalog: Catalog, digest: str) -> list[Job]:
     return [job for job in found if job.retrieved_at is None and job.plan is not None]
 
 
-def _finish(backends: Backends, job: Job, output: Path) -> Finished:
+def _finish(backends: Backends, job: Job, output: Path, run_since: float) -> Finished:
     catalog = backends.catalog
     parts = catalog.parts(job.id)
     if job.retrieved_at is None:
-        deliver(job.id, parts, backends.storage, output)
+        deliver(job.id, parts, backends.storage, output, run_since=run_since)
         sweep_job(catalog, backends.storage, job)
         sweep(catalog, backends.storage)
         catalog.mark_retrieved(job.id)

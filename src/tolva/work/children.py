@@ -18,7 +18,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from typing import Any
 
 from tolva.errors import EngineError, ExecutionError, OutOfMemoryError, TolvaError, WorkerLostError
@@ -89,6 +89,9 @@ class Children:
         # The allocator's settings are read as Arrow is loaded, so they come first.
         first = ("tolva.work.allocator", "tolva.work.deaf", "tolva.work.loading")
         self._context.set_forkserver_preload([*first, *preload, "tolva.work.loaded"])
+        # It loads while its user goes on; if it can't be started, whoever needs a child hears why.
+        with suppress(OSError):
+            forkserver.ensure_running()
         self._setup = setup
         self._bury = bury
         self._lasting = lasting
