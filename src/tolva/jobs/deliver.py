@@ -42,8 +42,8 @@ def deliver(
     earlier run that its manifest names and this one lacks are removed. May be repeated after an interruption.
     Raises OutputError if the folder can't be written, StorageError if stored bytes aren't those that were committed.
 
-    ``run_since``: when the run that delivers began, in seconds since the epoch. What it has stored itself, and is linked
-    now, is not read once more: it was hashed as it was written, and synced. None: all is checked.
+    ``run_since``: when the run that delivers began, in seconds since the epoch. What it has stored itself, and is
+    linked now, is not read once more: it was hashed as it was written, and synced. None: all is checked.
     """
     manifest = manifest_of(job_id, parts)
     stale = {Path(part["name"]).name for part in _manifest(folder)["output"]} - {part.name for part in parts}
