@@ -11,19 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tolva import formats
 from tolva.errors import EngineError
-from tolva.formats.arrow import arrow_type
 from tolva.formats.files import opened
 from tolva.formats.reject import PLACES, Sorted
 from tolva.formats.reject import REJECTS as REJECT_COLUMNS
 from tolva.formats.table_object import rows_and_positions
 from tolva.ingest import outputs
 from tolva.ingest.checking import Found, check
-from tolva.ingest.coding import Column, common, compact, is_coded, plain, repeats
+from tolva.ingest.coding import plain
 from tolva.ingest.content import Sums
+from tolva.ingest.objects import as_parquet, bounds_of
 from tolva.ingest.outputs import ChunkInfo
 from tolva.ingest.part_files import PartFiles
 from tolva.ingest.report_lines import report_lines
@@ -40,7 +39,6 @@ _PART_FROM_BYTES = 8 * 2**20
 _TOLD = pa.schema(
     [("record", pa.int64()), ("n", pa.int64()), *((word, pa.string()) for word in ("column", "code", "message"))]
 )
-_BOUNDED = (pa.types.is_integer, pa.types.is_date, pa.types.is_decimal, pa.types.is_timestamp)
 
 
 def load(errand: Errand) -> Done:
@@ -202,7 +200,7 @@ class _Chunk:
             counts=json.dumps([[each["column"], each["code"], each["count_all"]] for each in counted]),
             key=key,
             bytes=size,
-            bounds=json.dumps(_bounds(kept)),
+            bounds=json.dumps(bounds_of(kept)),
             parts=json.dumps([asdict(part) for part in parts]),
         )
 
@@ -215,16 +213,9 @@ class _Chunk:
             return Sums.of(source.read(chunk.length))
 
     def _store(self, kept: pa.Table) -> tuple[str, int]:
-        columns = [_storable(kept[name], arrow_type(kind)) for name, kind in self._settings["columns"]]
-        table = pa.table(columns, names=[name for name, _ in self._settings["columns"]])
-        sink = pa.BufferOutputStream()
-        often = {name for name in table.column_names if is_coded(table[name]) or repeats(table[name])}
-        # Where values don't come again, looking for them in a dictionary is in vain; and the least and the greatest
-        # of texts that do come again take more time to find than they ever save.
-        told = [name for name in table.column_names if name not in often or not _is_text(table.schema.field(name).type)]
-        pq.write_table(table, sink, use_dictionary=list(often), write_statistics=told)
         key = f"{self._errand.table_prefix}/{self._errand.stage.name}.parquet"
-        return key, self._errand.storage.put(key, [memoryview(sink.getvalue()).cast("B")])
+        data = as_parquet(kept, self._settings["columns"])
+        return key, self._errand.storage.put(key, [memoryview(data).cast("B")])
 
 
 def old_keys(errand: Errand) -> Done:
@@ -256,14 +247,6 @@ def _old_left(errand: Errand, file: File, rows: pa.Table, positions: Rows) -> It
         yield from errand.engine.outputs(replace(errand.stage, outputs=keys), errand.plan, {file.table: [given]})
 
 
-def _storable(column: pa.ChunkedArray, kind: pa.DataType) -> Column:
-    return compact(column.combine_chunks()) if is_coded(column) else column.cast(kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
-
-
 def _ended(records: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(records["raw"], b"\n", b"")
 
@@ -279,17 +262,6 @@ def _numbered(rejects: pa.Table, records: Rows) -> pa.Table:
     """Return reasons against these records that no fault's condition found, numbered before all others."""
     first = pa.array(np.full(rejects.num_rows, -1))
     return pa.table([pa.array(records), first, *rejects.select(_TOLD.names[2:]).columns], schema=_TOLD)
-
-
-def _bounds(table: pa.Table) -> dict[str, list[str]]:
-    """Return the least and the greatest value of the columns where that is cheap to know."""
-    bounds = {}
-    for name in table.column_names:
-        if any(test(table.schema.field(name).type) for test in _BOUNDED):
-            both = pc.min_max(common(table[name])).as_py()
-            if both["min"] is not None:
-                bounds[name] = [str(both["min"]), str(both["max"])]
-    return bounds
 
 
 def _info_schema() -> pa.Schema:
