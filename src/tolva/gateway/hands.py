@@ -6,7 +6,9 @@ call to the system. More of them than processors would make everybody wait longe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -21,10 +23,21 @@ T = TypeVar("T")
 
 
 async def by_hand(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Return what ``work`` does with these arguments, in one of the threads, once one is free."""
+    """Return what ``work`` does with these arguments, in one of the threads, once one is free.
+
+    Who is cancelled meanwhile goes on, cancelled, when the work is over: a thread can't be stopped, and nobody else may
+    meet it at what it works on.
+    """
     try:
         limiter = _limiter.get()
     except LookupError:
         limiter = CapacityLimiter(machine().processors)
         _limiter.set(limiter)
-    return await to_thread.run_sync(lambda: work(*args, **named), limiter=limiter)
+    working = asyncio.create_task(to_thread.run_sync(lambda: work(*args, **named), limiter=limiter))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import ConflictError, NotFoundError, TolvaError
@@ -62,7 +64,8 @@ class Uploads:
             await by_hand(receiver.write, bytes(frame.data))
             if receiver.received_bytes - receiver.upload.received_bytes >= _SAVE_BYTES:
                 await by_hand(receiver.save)
-        except TolvaError:
+        except (TolvaError, asyncio.CancelledError):
+            # Cancelled, it isn't known whether these bytes could be taken.
             del self._receivers[frame.subject]
             await by_hand(receiver.abandon)
             raise
@@ -74,7 +77,7 @@ class Uploads:
         receiver = self._receiver(message.upload)
         try:
             upload = await by_hand(receiver.end)
-        except TolvaError:
+        except (TolvaError, asyncio.CancelledError):
             del self._receivers[message.upload]
             await by_hand(receiver.abandon)
             raise
