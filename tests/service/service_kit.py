@@ -67,7 +67,7 @@ class House:
         document = validate({"kind": "query", "tables": tables, "queries": {"q": sql}}, "test")
         job = self.service.submit(document, client, may_read_files=True)
         if upload is not None:
-            receiver = self.service.receive(self.service.begin_upload(job.id, client, "t", "x.csv"))
+            receiver = self.service.uploads.receive(self.service.uploads.begin(job.id, client, "t", "x.csv"))
             receiver.write(upload)
             receiver.end()
             self.service.start_job(job.id, client)

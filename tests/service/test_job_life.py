@@ -103,8 +103,8 @@ def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
     job = house.submit("SELECT count(*) AS n FROM t", upload=None, columns={"a": "INTEGER"})
-    upload = house.service.begin_upload(job, "ann", "t", "x.csv")
-    one, other = (house.service.receive(upload) for _ in range(2))
+    upload = house.service.uploads.begin(job, "ann", "t", "x.csv")
+    one, other = (house.service.uploads.receive(upload) for _ in range(2))
     content = b"a\n" + b"1\n" * 5000
     one.write(content)
     other.write(content)
@@ -119,12 +119,12 @@ def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
 
 def test_files_count_in_the_order_they_were_announced_in(house: House) -> None:
     job = house.submit("SELECT a FROM t", upload=None, header=True)
-    announced = {name: house.service.begin_upload(job, "ann", "t", name) for name in ("b", "empty", "gone", "a", "c")}
-    assert house.service.begin_upload(job, "ann", "t", "b") == announced["b"]
-    house.service.discard_upload(job, "ann", announced["gone"].id)
+    announced = {name: house.service.uploads.begin(job, "ann", "t", name) for name in ("b", "empty", "gone", "a", "c")}
+    assert house.service.uploads.begin(job, "ann", "t", "b") == announced["b"]
+    house.service.uploads.discard(job, "ann", announced["gone"].id)
     content = {"c": b"a,b\n4,4\n", "empty": b"", "a": b"a,b\n3,3\n", "b": b"a,b\n1,1\n2,2\n"}
     for name, data in content.items():
-        receiver = house.service.receive(announced[name])
+        receiver = house.service.uploads.receive(announced[name])
         receiver.write(data)
         receiver.end()
     assert [file.name for file in house.catalog.files(job)] == ["b", "empty", "a", "c"]

@@ -35,7 +35,7 @@ BODY = {"requestBody": {"required": True, "content": {"application/octet-stream"
 @router.get("/jobs/{job_id}/files")
 def files(job_id: str, service: Service, caller: Called) -> FileListView:
     """List the files that were sent or are on their way, with the bytes that are stored of each."""
-    return FileListView(files=[file_view(upload) for upload in service.uploads(job_id, caller.scope)])
+    return FileListView(files=[file_view(upload) for upload in service.uploads.of_job(job_id, caller.scope)])
 
 
 @router.put(
@@ -59,14 +59,14 @@ async def put(
     """
     sha256 = declared_sha256(repr_digest or digest)
     upload = await run_in_threadpool(
-        service.begin_upload, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
+        service.uploads.begin, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
     )
     body = Body(request)
     seen = await _skip(body, upload)
     if upload.ended:
         response.status_code = 200
         return file_view(upload)
-    receiver = await by_hand(service.receive, upload)
+    receiver = await by_hand(service.uploads.receive, upload)
     receiver.go_on_with(seen)
     return file_view(await take(body, receiver))
 

@@ -59,8 +59,8 @@ async def process(request: Request, service: Service, caller: Called) -> Process
     async with cancelled_on_failure(service, job.id):
         blocks = _large(form.blocks())
         first = await anext(blocks)
-        upload = await run_in_threadpool(service.begin_upload, job.id, caller.scope, table, form.name or _FIELD)
-        receiver = await by_hand(service.receive, upload)
+        upload = await run_in_threadpool(service.uploads.begin, job.id, caller.scope, table, form.name or _FIELD)
+        receiver = await by_hand(service.uploads.receive, upload)
         lines = await _take(receiver, first, blocks)
         await by_hand(receiver.end)
         await run_in_threadpool(service.start_job, job.id, caller.scope)

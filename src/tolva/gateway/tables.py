@@ -95,9 +95,9 @@ async def replace(
     job = await run_in_threadpool(service.submit, document, caller.client)
     async with cancelled_on_failure(service, job.id):
         upload = await run_in_threadpool(
-            service.begin_upload, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
+            service.uploads.begin, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
         )
-        receiver = await by_hand(service.receive, upload)
+        receiver = await by_hand(service.uploads.receive, upload)
         await take(Body(request), receiver)
         await run_in_threadpool(service.start_job, job.id, caller.scope)
     response.headers["Location"] = f"{API}/jobs/{job.id}"

@@ -90,9 +90,9 @@ def create(
     sha256 = said.get("sha256")
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError("Upload-Metadata: sha256 is that of the whole file, 64 hexadecimal digits in lower case.")
-    upload = service.begin_upload(job_id, caller.scope, table, name, size_bytes=upload_length, sha256=sha256)
+    upload = service.uploads.begin(job_id, caller.scope, table, name, size_bytes=upload_length, sha256=sha256)
     if upload_length == 0 and not upload.ended:
-        upload = service.receive(upload).end()
+        upload = service.uploads.receive(upload).end()
     _say(response, service, upload)
     response.headers["Location"] = f"{API}/jobs/{job_id}/tus/{upload.id}"
 
@@ -108,7 +108,7 @@ def head(
 ) -> None:
     """Tell how much of a file is durable."""
     _check_version(tus_resumable)
-    upload = service.upload(job_id, caller.scope, upload_id)
+    upload = service.uploads.one(job_id, caller.scope, upload_id)
     _say(response, service, upload)
     if upload.bytes is not None:
         response.headers["Upload-Length"] = str(upload.bytes)
@@ -133,15 +133,15 @@ async def patch(
     if content_type != _MEDIA_TYPE:
         raise MediaTypeError(f"Send the bytes as {_MEDIA_TYPE}.")
     checksum = _Checksum(upload_checksum)
-    upload = await run_in_threadpool(service.upload, job_id, caller.scope, upload_id)
+    upload = await run_in_threadpool(service.uploads.one, job_id, caller.scope, upload_id)
     if upload.received_bytes != upload_offset:
         raise ConflictError(
             f"The upload has {upload.received_bytes} bytes; go on there.", received_bytes=upload.received_bytes
         )
     if not upload.ended:
-        receiver = await by_hand(service.receive, upload, hold=checksum.expected is not None)
+        receiver = await by_hand(service.uploads.receive, upload, hold=checksum.expected is not None)
         await _take(Body(request), receiver, checksum)
-        service.keep(receiver)
+        service.uploads.keep(receiver)
         upload = receiver.upload
     _say(response, service, upload)
 
@@ -157,7 +157,7 @@ def terminate(
 ) -> None:
     """Forget an upload of which no record is in work yet; 409 otherwise."""
     _check_version(tus_resumable)
-    service.discard_upload(job_id, caller.scope, upload_id)
+    service.uploads.discard(job_id, caller.scope, upload_id)
     _say(response)
 
 
@@ -222,7 +222,7 @@ def _say(response: Response, service: JobService | None = None, upload: Upload |
     if service is not None and upload is not None:
         response.headers["Upload-Offset"] = str(upload.received_bytes)
         if not upload.ended:
-            response.headers["Upload-Expires"] = formatdate(service.upload_expires_at(upload), usegmt=True)
+            response.headers["Upload-Expires"] = formatdate(service.uploads.expires_at(upload), usegmt=True)
 
 
 def _metadata(header: str) -> dict[str, str]:

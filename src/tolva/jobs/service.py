@@ -11,52 +11,40 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from tolva.backends import Backends
 from tolva.catalog import Counts, Kept
-from tolva.errors import ConflictError, DocumentError, ExpiredError, NotFoundError, StateError, StorageError
+from tolva.errors import DocumentError, ExpiredError, NotFoundError, StateError
 from tolva.jobs.cleaner import Cleaner
 from tolva.jobs.crew import Crew, CrewSettings
-from tolva.jobs.documents import JobDocument, to_json, validate
-from tolva.jobs.documents.common import TableSpec
-from tolva.jobs.receiver import Intakes, Receiver
+from tolva.jobs.documents import JobDocument, to_json
 from tolva.jobs.tender import Tender
+from tolva.jobs.uploads import Uploads
 from tolva.jobs.watch import Watch
 from tolva.model import (
     Attempt,
     Job,
     NewJob,
-    NewUpload,
     Origin,
     Part,
     Progress,
     StageMeasures,
     StoredTable,
     Task,
-    Upload,
 )
 from tolva.plan import Plan
 from tolva.states import JobStatus, TaskState
 from tolva.work.children import Children
 
-_MAX_NAME_BYTES = 255
 _ALL = 2**31 - 1
 
 _REJECTS = (("ingest", "rejects"), ("export", "compose errors"))
 """The kinds of jobs that go on without what they can't use, and the result, or the stage, that writes it down."""
-
-_KEPT_TABLES = 256
-"""Jobs of which is remembered what files they take."""
-
-_KEPT_RECEIVERS = 16
-"""Between two requests of an upload; each holds a chunk's bytes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +74,8 @@ class Snapshot:
 class JobService:
     """See above. Methods may be called from any thread; they talk to the catalog and never compute.
 
+    ``uploads`` takes the files that clients send.
+
     Args:
         children: run tasks.
         preparers: prepare jobs, beside the tasks, so that no job waits for another's work to be accepted.
@@ -107,10 +97,12 @@ class JobService:
             prepare_seconds=settings.prepare_seconds,
             on_change=self.watch.changed,
         )
-        self._lock = threading.Lock()
-        self._receivers: OrderedDict[str, Receiver] = OrderedDict()
-        # Whose a job is and which tables it takes never changes, and files come by many small calls.
-        self._uploaded_tables = lru_cache(maxsize=_KEPT_TABLES)(self._load_tables)
+        self.uploads = Uploads(
+            backends,
+            chunk_bytes=settings.upload_chunk_bytes,
+            abandoned_seconds=settings.kept.abandoned_seconds,
+            on_change=self._fed,
+        )
         self._cleaner = Cleaner(backends, settings.kept, settle_seconds=settings.crew.lease_seconds)
 
     def start(self, *, alone: bool) -> None:
@@ -260,96 +252,10 @@ class JobService:
         self.job(job_id, client)
         return {found.name: found for found in self._catalog.measures(job_id)}
 
-    # -- uploads ----------------------------------------------------------------------------------------------------
-
-    def begin_upload(
-        self,
-        job_id: str,
-        client: str | None,
-        table: str,
-        name: str,
-        *,
-        size_bytes: int | None = None,
-        sha256: str | None = None,
-    ) -> Upload:
-        """Announce a file of an uploaded table, or return the upload of that table and name as it stands.
-
-        ``name`` is a label and never becomes a path. NotFoundError for a table that the job doesn't upload;
-        ConflictError when another length or sha256 was declared before.
-        """
-        self._spec(job_id, client, table)
-        _check_name(name)
-        new = NewUpload(secrets.token_hex(8), job_id, table, name, size_bytes, sha256)
-        upload = self._catalog.begin_upload(new)
-        # One that was announced without a sha256 is worked on unverified, unless it is whole and has it.
-        known = upload.digest if upload.ended else upload.sha256
-        if (size_bytes is not None and upload.bytes not in (None, size_bytes)) or sha256 not in (None, known):
-            raise ConflictError(f"{table}/{name} was announced with another length or sha256.", upload=upload.id)
-        return upload
-
-    def upload(self, job_id: str, client: str | None, upload_id: str) -> Upload:
-        """Return an upload of the job."""
-        self._uploaded_tables(job_id, client)
-        return self._catalog.upload(upload_id, job_id=job_id)
-
-    def uploads(self, job_id: str, client: str | None) -> list[Upload]:
-        """Return the job's uploads in the order they began."""
-        self.job(job_id, client)
-        return self._catalog.uploads(job_id)
-
-    def receive(self, upload: Upload, *, hold: bool = False) -> Receiver:
-        """Return what takes the upload's next bytes; see ``Receiver``. Of two at once, one will get ConflictError."""
-        with self._lock:
-            kept = self._receivers.pop(upload.id, None)
-        if kept is not None and kept.upload == upload and kept.received_bytes == upload.received_bytes:
-            kept.hold = hold
-            return kept
-        spec = self._spec(upload.job_id, None, upload.table)
-        intakes = Intakes(spec, self._settings.upload_chunk_bytes)
-        try:
-            return Receiver(self._backends, upload, intakes, hold=hold, on_change=self._fed)
-        except StorageError:
-            # What it needs is deleted when another receiver went on from there.
-            if self._catalog.upload(upload.id) == upload:
-                raise
-            raise ConflictError(
-                f"{upload.table}/{upload.name} is being sent by another request. See where it stands and go on there.",
-                upload=upload.id,
-            ) from None
-
-    def keep(self, receiver: Receiver) -> None:
-        """Keep a receiver that was saved, for the upload's next bytes: it needn't look at what came before again."""
-        with self._lock:
-            self._receivers.pop(receiver.upload.id, None)
-            if not receiver.upload.ended:
-                self._receivers[receiver.upload.id] = receiver
-            if len(self._receivers) > _KEPT_RECEIVERS:
-                self._receivers.popitem(last=False)
-
-    def upload_expires_at(self, upload: Upload) -> float:
-        """Return when an unfinished upload goes, unless it goes on."""
-        return upload.last_updated + self._settings.kept.abandoned_seconds
-
-    def discard_upload(self, job_id: str, client: str | None, upload_id: str) -> None:
-        """Forget an upload of which nothing was cut yet. StateError otherwise."""
-        self.upload(job_id, client, upload_id)
-        upload = self._catalog.discard_upload(upload_id)
-        self._storage.delete_below(f"jobs/{job_id}/uploads/{upload.id}")
-
     def _fed(self, job_id: str, learned: bool) -> None:
         if learned:
             self._tender.tend(job_id)
         self.watch.changed({job_id})
-
-    def _load_tables(self, job_id: str, client: str | None) -> Mapping[str, TableSpec]:
-        return validate(self.job(job_id, client).document, f"job {job_id}").uploads()
-
-    def _spec(self, job_id: str, client: str | None, table: str) -> TableSpec:
-        tables = self._uploaded_tables(job_id, client)
-        if table not in tables:
-            known = ", ".join(tables) or "none"
-            raise NotFoundError(f"Job {job_id} takes no files for a table {table}; it does for: {known}.", job=job_id)
-        return tables[table]
 
     def _check_files(self, document: JobDocument, *, may_read_files: bool) -> None:
         for pattern in document.server_files():
@@ -426,8 +332,3 @@ class JobService:
                 f"The time of job {job_id} was over and its files are gone. Submit it again.", job=job_id
             )
         return job
-
-
-def _check_name(name: str) -> None:
-    if not name or len(name.encode(errors="replace")) > _MAX_NAME_BYTES or not name.isprintable():
-        raise DocumentError(f"A file's name has 1 to {_MAX_NAME_BYTES} bytes and no control characters.")

@@ -31,7 +31,7 @@ class Uploads:
     async def begin(self, message: Upload) -> None:
         """Answer how much of the file is there; its frames follow on from that."""
         upload = await run_in_threadpool(
-            self._service.begin_upload,
+            self._service.uploads.begin,
             message.job,
             self._caller.scope,
             message.table,
@@ -40,7 +40,7 @@ class Uploads:
             sha256=message.sha256,
         )
         if not upload.ended and upload.id not in self._receivers:
-            self._receivers[upload.id] = await by_hand(self._service.receive, upload)
+            self._receivers[upload.id] = await by_hand(self._service.uploads.receive, upload)
         await self._wire.say(
             "upload",
             request=message.request,
