@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
@@ -34,10 +33,19 @@ async def by_hand(work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         limiter = CapacityLimiter(machine().processors)
         _limiter.set(limiter)
     working = asyncio.create_task(to_thread.run_sync(lambda: work(*args, **named), limiter=limiter))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        while not working.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([working])
-        raise
+    await until_done(working)
+    return working.result()
+
+
+async def until_done(task: asyncio.Task[Any]) -> None:
+    """Wait until the task is over. Who is cancelled meanwhile waits on all the same, and is cancelled then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear of it
+        raise cancelled

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import NotAllowedError, StateError, TolvaError
 from tolva.gateway.access import Caller, Doors
+from tolva.gateway.hands import until_done
 from tolva.gateway.session import messages as m
 from tolva.gateway.session.results import Pusher, Window
 from tolva.gateway.session.uploads import Uploads
@@ -67,7 +68,7 @@ class Connection:
                 while True:
                     await self._answer(caller, uploads, beside)
         finally:
-            await asyncio.shield(uploads.save())
+            await until_done(asyncio.create_task(uploads.save()))
 
     async def _answer(self, caller: Caller, uploads: Uploads, beside: asyncio.TaskGroup) -> None:
         request: dict[str, object] = {}

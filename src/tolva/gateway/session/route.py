@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, WebSocket
 
@@ -25,15 +27,19 @@ class Sessions:
 
     def __init__(self) -> None:
         self._live: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def run(self, client: str, session: str, serving: asyncio.Task[None]) -> None:
-        """Wait for the end of ``serving``, the session's connection; raise what ended it."""
+    async def run(self, client: str, session: str, serve: Callable[[], Awaitable[None]]) -> None:
+        """Serve the session's connection to its end, and raise what ended it.
+
+        It begins when those whose place it takes are over, and have saved their files.
+        """
         place = (client, session)
         earlier = self._live.get(place)
+        serving = asyncio.create_task(_in_turn(self._turns.setdefault(place, asyncio.Lock()), serve))
         self._live[place] = serving
         if earlier is not None:
             earlier.cancel()
-            await asyncio.wait([earlier])
         try:
             await asyncio.wait([serving])
         except asyncio.CancelledError:
@@ -59,12 +65,17 @@ async def session(socket: WebSocket) -> None:
     connection = Connection(state.service, state.doors, socket.headers.get("authorization"), wire)
     try:
         caller = await connection.begin()
-        await state.sessions.run(caller.client, connection.session, asyncio.create_task(connection.serve(caller)))
+        await state.sessions.run(caller.client, connection.session, lambda: connection.serve(caller))
     except* Ended as ended:
         how = _first(ended)
         await wire.close(how.code, how.reason)
     except* TolvaError as error:
         await wire.close(POLICY, _first(error).message)
+
+
+async def _in_turn(turn: asyncio.Lock, serve: Callable[[], Awaitable[None]]) -> None:
+    async with turn:
+        await serve()
 
 
 def _same_origin(socket: WebSocket) -> bool:
