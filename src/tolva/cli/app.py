@@ -139,7 +139,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _interrupted(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Interrupt("Interrupted. Finished work is kept: the same command with --resume goes on from there.")
+    raise Interrupt("Interrupted.")
 
 
 def _from_file() -> dict[str, object]:

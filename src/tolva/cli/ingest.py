@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tolva.cli import options
+from tolva.cli.interrupt import RESUME, interrupted_as
 from tolva.errors import InputError, TooManyRejectsError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def ingest(
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
     if settings.memory_bytes >= settings.workers * _ROOMY_BYTES:
         hold_memory()
-    with runner(settings, _PRELOAD) as job_run:
+    with interrupted_as(RESUME), runner(settings, _PRELOAD) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
 
         job = _document(files or [], document, retry_rejects, changes)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 EXIT_CODE = 130
+
+RESUME = "Finished work is kept: the same command with --resume goes on from there."
 
 
 class Interrupt(BaseException):
@@ -14,3 +19,12 @@ class Interrupt(BaseException):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+@contextmanager
+def interrupted_as(what: str) -> Iterator[None]:
+    """Have an interruption inside the block say what becomes of this work."""
+    try:
+        yield
+    except Interrupt:
+        raise Interrupt(f"Interrupted. {what}") from None

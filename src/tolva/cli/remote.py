@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tolva.cli import options
+from tolva.cli.interrupt import interrupted_as
 
 if TYPE_CHECKING:
     from tolva.client import Client, Job, JobInfo
@@ -181,11 +182,15 @@ def jobs(
         _print_jobs(client.jobs(statuses=statuses))
 
 
+def _left_to_server() -> AbstractContextManager[None]:
+    return interrupted_as("The server keeps what it has, and goes on with it; tolva jobs lists its jobs.")
+
+
 @contextmanager
 def _client(server: str) -> Iterator[Client]:
     from tolva.client import Client  # noqa: PLC0415 - keeps --help quick
 
-    with Client(server, os.environ.get("TOLVA_KEY")) as client:
+    with _left_to_server(), Client(server, os.environ.get("TOLVA_KEY")) as client:
         yield client
 
 
@@ -196,7 +201,7 @@ def _in_one_session(
     from tolva.client.session import Work, run_session  # noqa: PLC0415 - likewise
 
     work = Work(document, files, output, data)
-    with shown_progress(quiet=quiet, kind=str(document["kind"])) as report:
+    with _left_to_server(), shown_progress(quiet=quiet, kind=str(document["kind"])) as report:
         info = run_session(server, os.environ.get("TOLVA_KEY"), work, lambda info: report(_progress(info)))
     for path in sorted(output.iterdir()):
         typer.echo(path)

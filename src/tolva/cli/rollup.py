@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tolva.cli import options
-from tolva.cli.interrupt import Interrupt
+from tolva.cli.interrupt import interrupted_as
 from tolva.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,17 +43,14 @@ def rollup(
 
     from tolva.rollup import roll_up  # noqa: PLC0415 - likewise
 
-    try:
-        with _shown(quiet=quiet) as report:
-            # In a thread of its own, so that an interrupt needn't wait for the disk: it is safe to be killed anywhere.
-            thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
-            parts = thread.submit(
-                roll_up, folder, prefix=prefix, max_bytes=int(max_mb * 2**20), multiplier=multiplier, on_progress=report
-            )
-            thread.shutdown(wait=False)
-            built = parts.result()
-    except Interrupt:
-        raise Interrupt("Interrupted. Nothing is lost: the same command goes on from there.") from None
+    with interrupted_as("Nothing is lost: the same command goes on from there."), _shown(quiet=quiet) as report:
+        # In a thread of its own, so that an interrupt needn't wait for the disk: it is safe to be killed anywhere.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
+        parts = thread.submit(
+            roll_up, folder, prefix=prefix, max_bytes=int(max_mb * 2**20), multiplier=multiplier, on_progress=report
+        )
+        thread.shutdown(wait=False)
+        built = parts.result()
     typer.echo(f"{built} {'part' if built == 1 else 'parts'} built")
 
 

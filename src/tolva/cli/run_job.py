@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tolva.cli import options
+from tolva.cli.interrupt import RESUME, interrupted_as
 
 _DONE_WITH_REJECTS = 3
 
@@ -32,7 +33,7 @@ def run(
     from tolva.cli.house import runner  # noqa: PLC0415 - keeps --help quick
 
     settings = options.settings(state, workers, chunk, memory, task_seconds, lease_seconds)
-    with runner(settings) as job_run:
+    with interrupted_as(RESUME), runner(settings) as job_run:
         from tolva.cli.progress import shown_progress  # noqa: PLC0415 - while the children get ready
         from tolva.jobs.documents import load  # noqa: PLC0415 - likewise
 
