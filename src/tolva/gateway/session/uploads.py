@@ -13,10 +13,10 @@ from tolva.gateway.session.messages import EndUpload, Upload
 from tolva.gateway.session.wire import Wire
 from tolva.jobs.receiver import Receiver
 from tolva.jobs.service import JobService
-from tolva.protocol import Frame
+from tolva.protocol import WINDOW_BYTES, Frame
 
-_SAVE_BYTES = 2**20
-"""Bytes are made durable, and acknowledged, at the latest after so many."""
+_SAVE_BYTES = WINDOW_BYTES // 2
+"""Bytes are made durable, and acknowledged, after so many at the latest; the window's other half comes meanwhile."""
 
 
 class Uploads:
