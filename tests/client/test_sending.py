@@ -143,9 +143,15 @@ def test_an_error_of_a_first_file_lets_go_of_those_that_wait_for_it() -> None:
 def test_names_tell_files_of_a_table_apart(tmp_path: Path) -> None:
     one, other, far = tmp_path / "1" / "x.csv", tmp_path / "2" / "x.csv", tmp_path.parent / "x.csv"
     given = {"t": [one, str(other), far], "u": [one]}
-    assert [file.name for file in local_files(given, tmp_path)] == ["1/x.csv", "2/x.csv", "x.csv", "1/x.csv"]
+    found = [(file.table, file.name) for file in local_files(given, tmp_path)]
+    assert sorted(found) == [("t", "1/x.csv"), ("t", "2/x.csv"), ("t", "x.csv"), ("u", "1/x.csv")]
     with pytest.raises(UsageError, match=r"would both be sent as x\.csv"):
         local_files(given, None)
+
+
+def test_each_table_s_first_file_is_ahead_of_all_others_and_the_order_within_tables_stays() -> None:
+    found = local_files({"t": ["c", "a", "b"], "u": ["z", "y"], "none": []}, None)
+    assert [file.table + file.name for file in found] == ["tc", "uz", "ta", "tb", "uy"]
 
 
 JOB = {

@@ -38,9 +38,10 @@ First when the server was told of the file; then now and then, and last when it 
 
 
 def local_files(files: Mapping[str, Iterable[str | Path]], base: str | Path | None) -> list[LocalFile]:
-    """Return the files of each table in their order; those below the folder ``base`` are called by their path from it.
+    """Return the files of each table in their order, the first of each table before all others.
 
-    UsageError if two files of a table would have the same name.
+    With those the server knows the tables' columns, and work begins. Files below the folder ``base`` are called by
+    their path from it. UsageError if two files of a table would have the same name.
     """
     found = [LocalFile(table, _name(Path(path), base), Path(path)) for table, paths in files.items() for path in paths]
     names: dict[tuple[str, str], Path] = {}
@@ -48,7 +49,8 @@ def local_files(files: Mapping[str, Iterable[str | Path]], base: str | Path | No
         other = names.setdefault((file.table, file.name), file.path)
         if other is not file.path:
             raise UsageError(f"Table {file.table}: {other} and {file.path} would both be sent as {file.name}.")
-    return found
+    first = {file.table: file for file in reversed(found)}
+    return sorted(found, key=lambda file: file is not first[file.table])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tolva.errors import InputError
 from tolva.formats.decoding import Decoder, Decoding, detect
 from tolva.formats.files import opened
 from tolva.formats.head import Head, checked_start, refuse_foreign
+from tolva.formats.origin import line_ends
 from tolva.formats.table import TableSpec
 from tolva.model import Chunk, File, NewFile
 from tolva.plan import Column
@@ -287,7 +288,7 @@ class _Slicer:
 
     def _piece(self, chunk: Chunk) -> Piece:
         data = self._take(chunk.length)
-        ends = data.count(b"\n")
+        ends = line_ends(data)
         lines = {"lines_before": self.lines, "lines": ends + (not data.endswith(b"\n"))}
         self.lines += ends
         self.cut_bytes += chunk.length

@@ -11,6 +11,8 @@ from tolva.model import Chunk
 
 _BLOCK_BYTES = 256 * 1024
 _MUCH_BYTES = 16 * 2**20
+_LARGE_CHUNK_BYTES = 3 * 2**20
+"""Of the chunks that a server cuts, unless memory is small; there numpy would take more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ def count_lines(fd: int, start: int, end: int) -> int:
     total = 0
     block = bytearray(_BLOCK_BYTES)
     view = memoryview(block)
-    count = _numpy_counter(block) if end - start >= _MUCH_BYTES else partial(block.count, b"\n", 0)
+    count = partial(_counted, block) if end - start >= _MUCH_BYTES else partial(block.count, b"\n", 0)
     at = start
     while at < end and (size := os.preadv(fd, [view[: end - at]], at)):
         total += count(size)
@@ -38,12 +40,18 @@ def count_lines(fd: int, start: int, end: int) -> int:
     return total
 
 
-def _numpy_counter(block: bytearray) -> Callable[[int], int]:
-    """Return what counts the LF in so many first bytes of a block, in a quarter of the usual time."""
+def line_ends(data: bytes) -> int:
+    """Return the number of LF in the bytes of a chunk."""
+    return _counted(data, len(data)) if len(data) >= _LARGE_CHUNK_BYTES else data.count(b"\n")
+
+
+def _counted(data: bytes | bytearray, size: int) -> int:
+    """Count the LF in so many first bytes with numpy, which takes a quarter of the usual time."""
     import numpy as np  # noqa: PLC0415 - takes longer to load than counting in a small file does
 
-    bytes_ = np.frombuffer(block, np.uint8)
-    return lambda size: int(np.count_nonzero(bytes_[:size] == ord("\n")))
+    found = np.frombuffer(data, np.uint8, size)
+    slices = (found[at : at + _BLOCK_BYTES] for at in range(0, size, _BLOCK_BYTES))
+    return sum(int(np.count_nonzero(one == ord("\n"))) for one in slices)
 
 
 def numbered(chunks: Iterable[Chunk], fd: int) -> Iterator[Chunk]:
