@@ -63,19 +63,6 @@ def test_damaged_bytes_are_never_served(
     assert not (tmp_path / "q_0001.csv").exists()
 
 
-def test_only_what_a_run_has_stored_itself_is_not_read_again(storage: LocalStorage, tmp_path: Path) -> None:
-    part = stored(storage, 1, b"good")
-    storage.put(part.key, [b"evil"])
-    earlier, later = (storage.path(part.key).stat().st_mtime + seconds for seconds in (-1, 1))
-    with pytest.raises(StorageError, match="not those that were committed"):
-        deliver("j", [part], storage, tmp_path, run_since=later)
-    storage.put(part.key, [b"too long"])
-    with pytest.raises(StorageError, match="not those that were committed"):
-        deliver("j", [part], storage, tmp_path, run_since=earlier)
-    deliver("j", [stored(storage, 2, b"own")], storage, tmp_path, run_since=earlier)
-    assert (tmp_path / "q_0002.csv").read_bytes() == b"own"
-
-
 def test_a_folder_that_can_t_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"can't be written to .*file/out: Not a directory.*--output"):

@@ -33,23 +33,18 @@ def check_folder(folder: Path) -> None:
         raise _cannot_write(folder, error) from None
 
 
-def deliver(
-    job_id: str, parts: Sequence[Part], storage: Storage, folder: Path, *, run_since: float | None = None
-) -> None:
+def deliver(job_id: str, parts: Sequence[Part], storage: Storage, folder: Path) -> None:
     """Write the parts and the manifest into ``folder``.
 
     Each file appears whole or not at all, and the manifest last, so a manifest always tells the truth. Parts of an
     earlier run that its manifest names and this one lacks are removed. May be repeated after an interruption.
     Raises OutputError if the folder can't be written, StorageError if stored bytes aren't those that were committed.
-
-    ``run_since``: when the run that delivers began, in seconds since the epoch. What it has stored itself, and is
-    linked now, is not read once more: it was hashed as it was written, and synced. None: all is checked.
     """
     manifest = manifest_of(job_id, parts)
     stale = {Path(part["name"]).name for part in _manifest(folder)["output"]} - {part.name for part in parts}
     try:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(lambda part: _place(part, storage, folder / part.name, run_since), parts))
+            list(pool.map(lambda part: _place(part, storage, folder / part.name), parts))
         crash.point("deliver.before_manifest")
         _replace(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
         for name in stale:
@@ -71,15 +66,16 @@ def manifest_of(job_id: str, parts: Sequence[Part]) -> dict[str, Any]:
     return {"job": job_id, "output": [{key: part[key] for key in keep} for part in listed]}
 
 
-def _place(part: Part, storage: Storage, path: Path, run_since: float | None) -> None:
+def _place(part: Part, storage: Storage, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)
     # What was delivered is deleted from storage: then the file is the object's only name.
     if storage.link(part.key, temporary):
-        good = _is_own(part, temporary, run_since) or _sha256(temporary) == part.sha256
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     else:
-        good = _copy(storage, part.key, temporary) == part.sha256
-    if not good:
+        digest = _copy(storage, part.key, temporary)
+    if digest != part.sha256:
         temporary.unlink()
         raise StorageError(
             f"{part.name}: the stored bytes are not those that were committed (sha256 differs). "
@@ -89,17 +85,6 @@ def _place(part: Part, storage: Storage, path: Path, run_since: float | None) ->
     crash.point("deliver.before_rename")
     temporary.replace(path)
     crash.point("deliver.after_rename")
-
-
-def _is_own(part: Part, path: Path, run_since: float | None) -> bool:
-    """Whether this run has written the file: of the right length, and since it began."""
-    found = path.stat()
-    return run_since is not None and found.st_mtime > run_since and found.st_size == part.bytes
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _copy(storage: Storage, key: str, path: Path) -> str:

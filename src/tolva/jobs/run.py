@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -91,7 +90,6 @@ class Run:
         With ``resume`` an unfinished run of the same document, data and output is taken up: committed tasks are not
         run again. Raises what made the job fail.
         """
-        began = time.time()
         check_folder(output)
         digest = digest_of(document, data, output)
         with folder_lock.hold(self._settings.state / "locks" / digest[:16], "This job"):
@@ -111,7 +109,7 @@ class Run:
                     job = self._work(backends, job, report)
                 if job.status is JobStatus.FAILED:
                     _end_failed(backends, job, output)
-                return _finish(backends, job, output, began)
+                return _finish(backends, job, output)
             finally:
                 backends.catalog.close()
 
@@ -198,11 +196,11 @@ def _unfinished(catalog: Catalog, digest: str) -> list[Job]:
     return [job for job in found if job.retrieved_at is None and job.plan is not None]
 
 
-def _finish(backends: Backends, job: Job, output: Path, run_since: float) -> Finished:
+def _finish(backends: Backends, job: Job, output: Path) -> Finished:
     catalog = backends.catalog
     parts = catalog.parts(job.id)
     if job.retrieved_at is None:
-        deliver(job.id, parts, backends.storage, output, run_since=run_since)
+        deliver(job.id, parts, backends.storage, output)
         sweep_job(catalog, backends.storage, job)
         sweep(catalog, backends.storage)
         catalog.mark_retrieved(job.id)
