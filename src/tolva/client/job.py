@@ -70,7 +70,7 @@ class Job:
         base: str | Path | None = None,
         on_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Send the files of each table, two at a time; they count in this order, whichever is there first.
+        """Send the files of each table, two at a time; a table's count in this order, whichever is there first.
 
         Their labels in reports are their own names, of those below the folder ``base`` the paths from there.
         ``on_bytes`` is told how many bytes of all of them are there. The first error ends all, and is raised: as of

@@ -1,7 +1,7 @@
 """Several files on their way to a server at once, by whichever protocol.
 
 While one file waits for the server's disk another one's bytes go up. The server is told of the files one after the
-other, in their order: that is the order in which they count there, whichever comes first.
+other: in that order those of a table count there, whichever comes first.
 """
 
 from __future__ import annotations

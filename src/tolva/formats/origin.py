@@ -9,6 +9,8 @@ from functools import partial
 
 from tolva.model import Chunk
 
+Buffer = bytes | bytearray | memoryview
+
 _BLOCK_BYTES = 256 * 1024
 _MUCH_BYTES = 16 * 2**20
 _LARGE_CHUNK_BYTES = 3 * 2**20
@@ -32,7 +34,7 @@ def count_lines(fd: int, start: int, end: int) -> int:
     total = 0
     block = bytearray(_BLOCK_BYTES)
     view = memoryview(block)
-    count = partial(_counted, block) if end - start >= _MUCH_BYTES else partial(block.count, b"\n", 0)
+    count = partial(count_byte, block, b"\n") if end - start >= _MUCH_BYTES else partial(block.count, b"\n", 0)
     at = start
     while at < end and (size := os.preadv(fd, [view[: end - at]], at)):
         total += count(size)
@@ -42,16 +44,16 @@ def count_lines(fd: int, start: int, end: int) -> int:
 
 def line_ends(data: bytes) -> int:
     """Return the number of LF in the bytes of a chunk."""
-    return _counted(data, len(data)) if len(data) >= _LARGE_CHUNK_BYTES else data.count(b"\n")
+    return count_byte(data, b"\n") if len(data) >= _LARGE_CHUNK_BYTES else data.count(b"\n")
 
 
-def _counted(data: bytes | bytearray, size: int) -> int:
-    """Count the LF in so many first bytes with numpy, which takes a quarter of the usual time."""
+def count_byte(data: Buffer, byte: bytes, size: int = -1) -> int:
+    """Count a byte in so many first bytes (-1: all) with numpy, which takes a quarter of the usual time."""
     import numpy as np  # noqa: PLC0415 - takes longer to load than counting in a small file does
 
     found = np.frombuffer(data, np.uint8, size)
-    slices = (found[at : at + _BLOCK_BYTES] for at in range(0, size, _BLOCK_BYTES))
-    return sum(int(np.count_nonzero(one == ord("\n"))) for one in slices)
+    slices = (found[at : at + _BLOCK_BYTES] for at in range(0, len(found), _BLOCK_BYTES))
+    return sum(int(np.count_nonzero(one == byte[0])) for one in slices)
 
 
 def numbered(chunks: Iterable[Chunk], fd: int) -> Iterator[Chunk]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tolva.formats.delimited.text import Text
+from tolva.formats.origin import count_byte
 
 _LF, _CR = b"\n\r"
 _SLICE_BYTES = 256 * 1024
@@ -24,8 +25,8 @@ def count_clean(text: Text) -> int | None:
         return None
     if bytes(data[:1]) == b"\n" or has_pair(data, b"\n", b"\n"):
         return None
-    lines = _count(data, b"\n") + (bytes(data[-1:]) != b"\n" and len(data) > 0)
-    return lines if _count(data, text.dialect.delimiter.encode()) == lines * (len(text.header) - 1) else None
+    lines = count_byte(data, b"\n") + (bytes(data[-1:]) != b"\n" and len(data) > 0)
+    return lines if count_byte(data, text.dialect.delimiter.encode()) == lines * (len(text.header) - 1) else None
 
 
 def has_pair(data: memoryview, first: bytes, second: bytes) -> bool:
@@ -36,11 +37,6 @@ def has_pair(data: memoryview, first: bytes, second: bytes) -> bool:
 def has_lone_return(data: memoryview) -> bool:
     """Whether a CR stands somewhere that no LF follows."""
     return bytes(data[-1:]) == b"\r" or any(((text[:-1] == _CR) & (text[1:] != _LF)).any() for text in _slices(data))
-
-
-def _count(data: memoryview, byte: bytes) -> int:
-    """Count a byte. ``bytes.count`` is several times slower where there are many."""
-    return sum(int(np.count_nonzero(text[:_SLICE_BYTES] == byte[0])) for text in _slices(data))
 
 
 def _slices(data: memoryview) -> Iterator[npt.NDArray[np.uint8]]:
