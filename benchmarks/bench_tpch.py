@@ -185,7 +185,7 @@ def _job(jobs: JobService, work: Path, data: Path, form: str, name: str) -> Call
 def _done(jobs: JobService, job_id: str) -> None:
     """Wait until the job is over."""
     changed = threading.Event()
-    with jobs.watching(job_id, changed.set):
+    with jobs.watching(job_id, lambda _over: changed.set()):
         while not (job := jobs.job(job_id, None)).status.final:
             changed.wait(1)
             changed.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import pytest
 from tolva.errors import NotFoundError
 from tolva.gateway.following import Following
 from tolva.jobs.service import JobService
+from tolva.jobs.watch import Tell
 
 
 class Broken:
@@ -21,7 +22,7 @@ class Broken:
         self._error = error
 
     @contextmanager
-    def watching(self, _job_id: str, _tell: Callable[[], None]) -> Iterator[None]:
+    def watching(self, _job_id: str, _tell: Tell) -> Iterator[None]:
         yield
 
     def snapshot(self, _job_id: str, _client: str | None) -> Any:

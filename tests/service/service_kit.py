@@ -76,7 +76,7 @@ class House:
     def wait(self, job_id: str, *statuses: JobStatus) -> Job:
         """Wait for news until the job has one of these statuses (by default: is over)."""
         rung = threading.Event()
-        with self.service.watching(job_id, rung.set):
+        with self.service.watching(job_id, lambda _over: rung.set()):
             for _ in range(int(PATIENCE_SECONDS / 0.5)):
                 job = self.catalog.job(job_id)
                 if job.status in statuses or (not statuses and job.status.final):

@@ -12,15 +12,14 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.errors import TolvaError
 from tolva.gateway.views import JobDetailView, detail_view
-from tolva.gateway.waiting import bell
+from tolva.gateway.waiting import LEAST_SECONDS, bell
 from tolva.jobs.service import JobService
 from tolva.states import JobStatus
 
 _log = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 0.25
-_PAUSE_SECONDS_EACH = 0.005
-"""The least time between two looks at a job, however fast it goes on, and for each of its followers if that is more."""
+_LEAST_SECONDS_EACH = 0.005
+"""The least time between two looks at a job, for each of its followers, if that is more than for one who waits."""
 
 _WOKEN_TOGETHER = 8
 """Followers that are told of a look at once; the event loop has other work, too."""
@@ -71,8 +70,7 @@ class Followed:
                 if self.seen is None or self.seen.job.status.final:
                     return
                 last_part = self.seen.last_part
-                await news.heard()
-                await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_SECONDS_EACH * self.followers))
+                await news.heard(max(LEAST_SECONDS, _LEAST_SECONDS_EACH * self.followers))
 
     async def _tell(self) -> None:
         self._looks += 1

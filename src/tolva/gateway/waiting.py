@@ -11,6 +11,8 @@ from starlette.concurrency import run_in_threadpool
 
 from tolva.jobs.service import JobService, Snapshot
 
+LEAST_SECONDS = 0.25
+"""The least time between two looks at a job that goes on fast."""
 _FIRST_LOOK_SECONDS = 0.25
 _LAST_LOOK_SECONDS = 1.0
 """A stopping server must not be kept waiting for longer."""
@@ -28,20 +30,41 @@ class Bell:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._rung = asyncio.Event()
+        self._over = asyncio.Event()
         self._began = time.monotonic()
 
-    def ring(self) -> None:
-        """Say, from any thread, that there is news."""
+    def ring(self, over: bool) -> None:
+        """Say, from any thread, that there is news, and whether it is that the job is over."""
         with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-            self._loop.call_soon_threadsafe(self._rung.set)
+            self._loop.call_soon_threadsafe(self._ring, over)
 
-    async def heard(self, seconds: float = _LAST_LOOK_SECONDS) -> None:
-        """Return when there may be news, at the latest after ``seconds``."""
-        waited = time.monotonic() - self._began
-        pause = min(max(_LOOK_SHARE * waited, _FIRST_LOOK_SECONDS), _LAST_LOOK_SECONDS, seconds)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), pause)
+    async def heard(self, least_seconds: float = LEAST_SECONDS) -> None:
+        """Return when there may be news, but not before ``least_seconds`` unless the job is over."""
+        least_until = time.monotonic() + least_seconds
+        await _come(self._rung, self._patience_seconds())
+        await _come(self._over, least_until - time.monotonic())
         self._rung.clear()
+        self._over.clear()
+
+    async def over(self, seconds: float) -> None:
+        """Return when the job may be over, at the latest after ``seconds``."""
+        await _come(self._over, min(self._patience_seconds(), seconds))
+        self._over.clear()
+
+    def _ring(self, over: bool) -> None:
+        self._rung.set()
+        if over:
+            self._over.set()
+
+    def _patience_seconds(self) -> float:
+        waited_seconds = time.monotonic() - self._began
+        return min(max(_LOOK_SHARE * waited_seconds, _FIRST_LOOK_SECONDS), _LAST_LOOK_SECONDS)
+
+
+async def _come(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event came, or after ``seconds``."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), max(seconds, 0.0))
 
 
 @asynccontextmanager
@@ -62,5 +85,5 @@ async def until_over(service: JobService, job_id: str, client: str | None, secon
 
     async with bell(service, job_id) as news:
         while (seen := await run_in_threadpool(look)) is None:
-            await news.heard(max(0.0, deadline - time.monotonic()))
+            await news.over(deadline - time.monotonic())
     return seen

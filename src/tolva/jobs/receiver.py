@@ -97,8 +97,12 @@ class Receiver:
 
     def write(self, data: bytes) -> None:
         """Take the next bytes. Raises as ``Catalog.receive``, InputError when they can't be of the table's format."""
-        for start in range(0, len(data), _FED_BYTES):
-            self._write(data[start : start + _FED_BYTES])
+        start = 0
+        while start < len(data):
+            # Uncompressed bytes don't become more, and needn't be copied.
+            end = start + _FED_BYTES if self._unsaved is not None else len(data)
+            self._write(data[start:end])
+            start = end
 
     def save(self) -> int:
         """Make all that was taken durable; return how many bytes of the file are."""

@@ -12,7 +12,7 @@ import hashlib
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from tolva.jobs.crew import Crew, CrewSettings
 from tolva.jobs.documents import JobDocument, to_json
 from tolva.jobs.tender import Tender
 from tolva.jobs.uploads import Uploads
-from tolva.jobs.watch import Watch
+from tolva.jobs.watch import Tell, Watch
 from tolva.model import (
     Attempt,
     Job,
@@ -118,7 +118,7 @@ class JobService:
         self._crew.start()
         self._tender.start()
         self._cleaner.start()
-        self._catalog.listen(self.watch.changed)
+        self._catalog.listen(self.watch.over)
 
     def stop(self, grace_seconds: float) -> None:
         """Take up nothing more; give running tasks ``grace_seconds``, hand the rest back, and end."""
@@ -189,8 +189,8 @@ class JobService:
         """Return the job with its progress."""
         return Snapshot(job, self._catalog.progress(job.id))
 
-    def watching(self, job_id: str, tell: Callable[[], None]) -> AbstractContextManager[None]:
-        """Call ``tell`` (from any thread; it must return at once) whenever the job went on, inside the block."""
+    def watching(self, job_id: str, tell: Tell) -> AbstractContextManager[None]:
+        """Call ``tell`` whenever the job went on, inside the block."""
         return self.watch.on(job_id, tell)
 
     def start_job(self, job_id: str, client: str | None) -> Job:

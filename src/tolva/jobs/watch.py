@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-Tell = Callable[[], None]
+Tell = Callable[[bool], None]
+"""Hears, in any thread, that a job went on, and whether it is over. It must return at once."""
 
 
 class Watch:
@@ -23,7 +24,7 @@ class Watch:
 
     @contextmanager
     def on(self, job_id: str, tell: Tell) -> Iterator[None]:
-        """Call ``tell`` (from any thread; it must return at once) whenever the job went on, inside the block."""
+        """Call ``tell`` whenever the job went on, inside the block."""
         with self._lock:
             self._waiting[job_id].add(tell)
         try:
@@ -35,8 +36,15 @@ class Watch:
                     del self._waiting[job_id]
 
     def changed(self, job_ids: Collection[str]) -> None:
-        """Tell everybody who waits for one of these jobs."""
+        """Tell everybody who waits for one of these jobs that it went on."""
+        self._tell(job_ids, over=False)
+
+    def over(self, job_ids: Collection[str]) -> None:
+        """Tell everybody who waits for one of these jobs that it is over."""
+        self._tell(job_ids, over=True)
+
+    def _tell(self, job_ids: Collection[str], *, over: bool) -> None:
         with self._lock:
             told = [tell for job_id in job_ids for tell in self._waiting.get(job_id, ())]
         for tell in told:
-            tell()
+            tell(over)
