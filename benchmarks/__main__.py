@@ -20,7 +20,7 @@ from benchmarks import (
     load,
     small_things,
 )
-from benchmarks.measure import machine
+from benchmarks.measure import awake, machine
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--work", type=Path, help="a folder to keep the data in between calls")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tolva-bench-") as temporary:
+    with awake(), tempfile.TemporaryDirectory(prefix="tolva-bench-") as temporary:
         work: Path = asked.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         sections: dict[str, tuple[str, Callable[[], str]]] = {
