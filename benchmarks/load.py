@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import selectors
+import shutil
 import socket
 import statistics
 import subprocess
@@ -46,8 +47,10 @@ def crowd(work: Path, *, transactions: int) -> str:
     """Return what ``/healthz`` took, and how the server's memory grew, without and with the crowd."""
     data = work / f"coffee-{transactions}"
     generate(data, transactions=transactions)
+    state = work / "server-load"
+    shutil.rmtree(state, ignore_errors=True)
     with (
-        served(work / "server-load", "--data", str(data)) as (url, pid),
+        served(state, "--data", str(data)) as (url, pid),
         httpx2.Client(base_url=url, timeout=60) as api,
     ):
         server = psutil.Process(pid)
@@ -68,6 +71,7 @@ def queue(work: Path) -> str:
     data.mkdir(exist_ok=True)
     (data / "numbers.csv").write_text("a\n" + "".join(f"{number:0{_LINE_BYTES - 1}}\n" for number in range(_LINES)))
     state = work / "server-queue"
+    shutil.rmtree(state, ignore_errors=True)
     keys = {name: _key(state, name, role) for name, role in (("many", "admin"), ("one", "client"))}
     with (
         served(state, "--data", str(data), "--require-keys", "--chunk", str(_CHUNK_BYTES)) as (url, _),

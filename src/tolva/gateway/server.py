@@ -11,15 +11,21 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 
 from tolva.gateway.connections import bounded
 from tolva.gateway.session.messages import MAX_MESSAGE_BYTES
+from tolva.machine import machine
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _SWITCH_SECONDS = 0.0005
 """After so long a busy thread lets others run: the event loop waits for each of twenty that take uploads in turn."""
+
+_CALLS_EACH = 4
+"""Threads for each processor in which calls look things up: the event loop waits while one starts, and each that runs
+makes it wait for its turn, so a crowd that comes at once is answered sooner by few of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class _Server(uvicorn.Server):
         self._on_listening = on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        to_thread.current_default_thread_limiter().total_tokens = _CALLS_EACH * machine().processors
         await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
