@@ -82,6 +82,7 @@ class Process:
                 ready()
             except Exception as error:
                 if not self.running or time.monotonic() > deadline:
+                    self.kill()
                     tail = self.log.read_text(errors="replace")[-4000:]
                     raise RuntimeError(f"{self._popen.args} didn't come up: {error}\n{tail}") from error
                 time.sleep(0.05)  # a server has no event to wait for

@@ -27,13 +27,19 @@ class Rabbitmq:
         self._folder = Folder("rabbitmq")
         self._port = free_port()
         self._mapper_port = free_port()
+        self._nodes_port = free_port()
         self.url = f"amqp://guest:guest@{address}:{self._port}//"
         (self._folder.path / "rabbitmq.conf").write_text(_CONFIG.format(address=address, port=self._port))
         (self._folder.path / "plugins").write_text("[].")
         mapper = need("erlang-base", "/usr/lib/erlang/erts-*/bin/epmd")
         words = [mapper, "-address", "127.0.0.1", "-port", str(self._mapper_port)]
         self._mapper = Process(words, self._folder.path / "epmd.log")
-        self._process = self._started()
+        try:
+            self._process = self._started()
+        except BaseException:
+            self._mapper.kill()
+            self._folder.remove()
+            raise
 
     def kill(self) -> None:
         """End it as a power cut does."""
@@ -57,7 +63,7 @@ class Rabbitmq:
         own = {
             "HOME": folder,
             "RABBITMQ_NODENAME": f"tolva{self._port}@localhost",
-            "RABBITMQ_DIST_PORT": self._port + 20_000,
+            "RABBITMQ_DIST_PORT": self._nodes_port,
             "RABBITMQ_CONFIG_FILE": folder / "rabbitmq.conf",
             "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins",
             "RABBITMQ_MNESIA_BASE": folder / "data",
