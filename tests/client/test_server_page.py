@@ -1,4 +1,4 @@
-"""docs/server.md does what it says, against a real server."""
+"""README.md and docs/server.md do with a server what they say."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from served import Server
 from tolva.coffee import four_questions
 from tolva.coffee.generate import generate
 
-PAGE = (Path(__file__).parents[2] / "docs" / "server.md").read_text()
-BLOCKS = re.findall(r"<!-- run: (bash|python) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"<!-- run: (bash|python) -->\n```\w+\n(.*?)```", re.DOTALL)
 PROGRAMS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    generate(home / "coffee", transactions=20_000, seed=3)
-    (home / "coffee" / "four_questions.yaml").write_text(four_questions())
-    return home
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    generate(tmp_path / "coffee", transactions=20_000, seed=3)
+    (tmp_path / "coffee" / "four_questions.yaml").write_text(four_questions())
+    return tmp_path
 
 
-def test_three_ways_lead_to_the_same_answers(server: Server, folder: Path) -> None:
-    assert len(BLOCKS) == 3
+@pytest.mark.parametrize("page", ["README.md", "docs/server.md"])
+def test_three_ways_lead_to_the_same_answers(page: str, server: Server, folder: Path) -> None:
+    blocks = BLOCK.findall((ROOT / page).read_text())
+    assert len(blocks) == 3
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    for kind, text in BLOCKS:
+    for kind, text in blocks:
         command = [*PROGRAMS[kind], text.replace("http://127.0.0.1:8080", server.url)]
         environment = os.environ | {"TOLVA_SERVER": server.url, "PATH": path}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
