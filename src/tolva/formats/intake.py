@@ -18,6 +18,7 @@ from tolva.formats.origin import line_ends
 from tolva.formats.table import TableSpec
 from tolva.model import Chunk, File, NewFile
 from tolva.plan import Column
+from tolva.storage import Buffer
 
 Json = dict[str, Any]
 
@@ -29,13 +30,18 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A chunk with its bytes. It has no key yet; its traits hold ``lines_before`` and ``lines``.
+    """A chunk with its bytes, in the blocks they came in. It has no key yet.
 
-    Those are the line ends before it, and how many lines it has.
+    Its traits hold ``lines_before`` and ``lines``: the line ends before it, and how many lines it has.
     """
 
     chunk: Chunk
-    data: bytes
+    blocks: tuple[Buffer, ...]
+
+    @property
+    def data(self) -> bytes:
+        """All of its bytes as one."""
+        return b"".join(self.blocks)
 
 
 class Intake(Protocol):
@@ -287,21 +293,20 @@ class _Slicer:
         return [self._piece(chunk) for chunk in self._cutter.end()]
 
     def _piece(self, chunk: Chunk) -> Piece:
-        data = self._take(chunk.length)
-        ends = line_ends(data)
-        lines = {"lines_before": self.lines, "lines": ends + (not data.endswith(b"\n"))}
+        blocks = tuple(self._take(chunk.length))
+        ends = line_ends(blocks)
+        lines = {"lines_before": self.lines, "lines": ends + (blocks[-1][-1:] != b"\n")}
         self.lines += ends
         self.cut_bytes += chunk.length
-        return Piece(replace(chunk, traits={**chunk.traits, **lines}), data)
+        return Piece(replace(chunk, traits={**chunk.traits, **lines}), blocks)
 
-    def _take(self, length: int) -> bytes:
-        parts = []
+    def _take(self, length: int) -> Iterator[Buffer]:
         while length:
-            part = self._blocks[0][self._taken : self._taken + length]
-            parts.append(part)
+            block = self._blocks[0]
+            part = memoryview(block)[self._taken : self._taken + length]
+            yield part
             length -= len(part)
             self._taken += len(part)
-            if self._taken == len(self._blocks[0]):
+            if self._taken == len(block):
                 self._blocks.popleft()
                 self._taken = 0
-        return b"".join(parts)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from tolva.model import Chunk
-
-Buffer = bytes | bytearray | memoryview
+from tolva.storage import Buffer
 
 _BLOCK_BYTES = 256 * 1024
 _MUCH_BYTES = 16 * 2**20
@@ -42,9 +41,11 @@ def count_lines(fd: int, start: int, end: int) -> int:
     return total
 
 
-def line_ends(data: bytes) -> int:
-    """Return the number of LF in the bytes of a chunk."""
-    return count_byte(data, b"\n") if len(data) >= _LARGE_CHUNK_BYTES else data.count(b"\n")
+def line_ends(blocks: Collection[Buffer]) -> int:
+    """Return the number of LF in the bytes of a chunk, which are in these blocks."""
+    if sum(map(len, blocks)) >= _LARGE_CHUNK_BYTES:
+        return sum(count_byte(block, b"\n") for block in blocks)
+    return sum(bytes(block).count(b"\n") for block in blocks)
 
 
 def count_byte(data: Buffer, byte: bytes, size: int = -1) -> int:

@@ -62,7 +62,7 @@ def _chunks(file: File, storage: Storage, chunk_bytes: int) -> Iterator[Chunk]:
     for piece in pieces_of(file, chunk_bytes):
         # A chunk that isn't recorded in time is stored again, under the same key.
         key = f"jobs/{file.job_id}/input/{file.id}/{piece.chunk.offset}"
-        storage.put(key, [piece.data])
+        storage.put(key, piece.blocks)
         yield replace(piece.chunk, key=key)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from tolva.formats import Intake, Piece
 from tolva.jobs.documents.common import TableSpec
 from tolva.model import Chunk, Received, Upload
 from tolva.plan import Column
+from tolva.storage import Buffer
 
 _RECORDED_TOGETHER = 4
 """Chunks that are recorded in one transaction."""
@@ -182,12 +183,12 @@ class Receiver:
             )
 
     def _store(self, pieces: Sequence[Piece]) -> None:
-        self._chunks += [replace(piece.chunk, key=self._put(piece.data)) for piece in pieces]
+        self._chunks += [replace(piece.chunk, key=self._put(piece.blocks)) for piece in pieces]
 
-    def _put(self, data: bytes | bytearray) -> str:
+    def _put(self, blocks: Iterable[Buffer]) -> str:
         self._objects += 1
         key = f"{self._prefix}-{self._objects}"
-        self._storage.put(key, [data])
+        self._storage.put(key, blocks)
         return key
 
     def _record(self, *, ended: bool) -> None:
@@ -233,13 +234,13 @@ class Receiver:
         state = self._intake.state()
         if state["resume_at"] or self._unsaved is None:
             tail = self._intake.tail()
-            return {"intake": state, "replay": []}, self._put(tail) if tail else None
+            return {"intake": state, "replay": []}, self._put([tail]) if tail else None
         if self._unsaved:
             self._spill()
         return {"intake": state, "replay": self._replay}, None
 
     def _spill(self) -> None:
-        self._replay = [*self._replay, self._put(self._unsaved or b"")]
+        self._replay = [*self._replay, self._put([self._unsaved or b""])]
         self._unsaved = bytearray()
 
     def _forget(self, before: Upload, state: dict[str, Any] | None) -> None:

@@ -57,7 +57,7 @@ class ServiceSettings:
 
     crew: CrewSettings
     chunk_bytes: int
-    upload_chunk_bytes: int = 4 * 2**20
+    upload_chunk_bytes: int = 8 * 2**20
     data: Path | None = None
     prepare_seconds: float = 60.0
     kept: Kept = field(default_factory=Kept)

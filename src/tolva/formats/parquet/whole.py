@@ -68,7 +68,7 @@ class WholeIntake(Intake):
         self._data.clear()
         self._learned = learn(self._table, self._spec, self._name, data, self._columns)
         groups = list(range(len(self._learned.file.layout["groups"])))
-        return [Piece(Chunk(0, len(data), {"groups": groups, "lines_before": 0}), data)] if groups else []
+        return [Piece(Chunk(0, len(data), {"groups": groups, "lines_before": 0}), (data,))] if groups else []
 
     def file(self) -> NewFile | None:
         """See ``Intake``."""
