@@ -18,14 +18,12 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from scripted import answer, listening, of_sessions
 from websockets.sync.server import ServerConnection
-from websockets.sync.server import serve as serve_sessions
-from websockets.typing import Subprotocol
 
 from patience import within
 from tolva.client.sending import LocalFile, Steps, local_files, send_files
 from tolva.errors import InputError, TooLargeError, UsageError
-from tolva.protocol import SUBPROTOCOL
 
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
 PATIENCE_SECONDS = 60.0
@@ -189,15 +187,11 @@ def that_stalls(stalled: threading.Semaphore) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield url
         finally:
             over.set()
-            server.shutdown()
-            thread.join()
 
 
 @contextmanager
@@ -205,7 +199,7 @@ def that_stops_reading(stalled: threading.Semaphore) -> Iterator[str]:
     """A server of sessions that takes a job and announcements, and then never reads a file's bytes."""
     over = threading.Event()
 
-    def serve(socket: ServerConnection) -> None:
+    def talk(socket: ServerConnection) -> None:
         uploads = 0
         for message in socket:
             if isinstance(message, bytes):
@@ -215,24 +209,19 @@ def that_stops_reading(stalled: threading.Semaphore) -> Iterator[str]:
             said = json.loads(message)
             if said["type"] == "upload":
                 uploads += 1
-            answer = {
+            answers = {
                 "begin_connection": {"type": "connection"},
                 "submit_job": {"type": "job", "job": JOB},
                 "follow": {"type": "following"},
                 "upload": {"type": "upload", "upload": f"{uploads:016}", "received_bytes": 0, "ended": False},
-            }[said["type"]]
-            socket.send(json.dumps(answer | {"request": said.get("request")}))
+            }
+            answer(socket, said, answers)
 
-    spoken = [Subprotocol(SUBPROTOCOL)]
-    with serve_sessions(serve, "127.0.0.1", 0, subprotocols=spoken, max_queue=1, close_timeout=0.1) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with listening(of_sessions(talk, max_queue=1, close_timeout=0.1)) as url:
         try:
-            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+            yield url
         finally:
             over.set()
-            server.shutdown()
-            thread.join()
 
 
 def wait_until_idle(process: psutil.Process) -> None:

@@ -21,13 +21,12 @@ from typing import Any
 import pytest
 from cutting_proxy import cutting
 from sales import DOCUMENT, Sales, check_answers
+from scripted import answer, listening, of_sessions
 from served import Server, served
 from starlette.websockets import WebSocketState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import ServerConnection
-from websockets.sync.server import serve as serve_sessions
-from websockets.typing import Subprotocol
 
 from tolva.client import Client, JobInfo, session
 from tolva.client.session import Work, run_session
@@ -150,31 +149,25 @@ FAILED_JOB = {
 def refusing(refusal: TolvaError) -> Iterator[str]:
     """A server that refuses every frame; the job is told as failed once the client has said that its file is whole."""
 
-    def serve(socket: ServerConnection) -> None:
+    def talk(socket: ServerConnection) -> None:
         for message in socket:
             if isinstance(message, bytes):
                 socket.send(json.dumps({"type": "error", **refusal.to_dict(), "upload": Frame.decode(message).subject}))
                 continue
             said = json.loads(message)
-            answer: dict[str, Any] = {
+            answers: dict[str, dict[str, Any]] = {
                 "begin_connection": {"type": "connection"},
                 "submit_job": {"type": "job", "job": FAILED_JOB | {"status": "pending", "error": None}},
                 "follow": {"type": "following"},
                 "upload": {"type": "upload", "upload": "0123456789abcdef", "received_bytes": 0, "ended": False},
                 "end_upload": {"type": "error", **NotFoundError("There is no upload open here.").to_dict()},
-            }[said["type"]]
-            socket.send(json.dumps(answer | {"request": said.get("request")}))
+            }
+            answer(socket, said, answers)
             if said["type"] == "end_upload":
                 socket.send(json.dumps({"type": "finished", "job": FAILED_JOB}))
 
-    with serve_sessions(serve, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOL)]) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.socket.getsockname()[1]}"
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(of_sessions(talk)) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
