@@ -35,12 +35,10 @@ def awake() -> Iterator[None]:
     A virtual processor that halts has to wait for its host when it is woken. Where the host is busy that takes longer
     than the work it was woken for, and how long says nothing about the program that is measured.
     """
-    loops = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
-        for _ in os.sched_getaffinity(0)
-    ]
+    processors = os.sched_getaffinity(0)
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _ in processors]
     try:
-        for loop, processor in zip(loops, os.sched_getaffinity(0), strict=True):
+        for loop, processor in zip(loops, processors, strict=True):
             os.sched_setaffinity(loop.pid, {processor})
             os.sched_setscheduler(loop.pid, os.SCHED_IDLE, os.sched_param(0))
             with suppress(OSError):  # where each session has its share, however idle; kernels may do without

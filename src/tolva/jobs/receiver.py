@@ -100,7 +100,7 @@ class Receiver:
         """Take the next bytes. Raises as ``Catalog.receive``, InputError when they can't be of the table's format."""
         start = 0
         while start < len(data):
-            # Uncompressed bytes don't become more, and needn't be copied.
+            # Nothing is kept to be fed again once the file is known to be uncompressed: its bytes don't become more.
             end = start + _FED_BYTES if self._unsaved is not None else len(data)
             self._write(data[start:end])
             start = end

@@ -42,8 +42,8 @@ _CLIENT: ClientConfig = {
     # Whoever takes in a large object slowly takes as long as he likes.
     "timeout": "24h",
 }
-_WHOLE_BYTES = 5 * 2**20
-"""An object up to this size goes up in one request; in pieces it would take three. S3 takes no smaller pieces."""
+_WHOLE_BYTES = 8 * 2**20
+"""An object up to this size, such as a chunk of an upload, goes up in one request; in pieces it would take four."""
 
 _DELETED_AT_ONCE = 1000
 """As many keys as S3 takes in one request."""
