@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,21 @@ class House:
 
     def stop(self) -> None:
         self.service.stop(0.0)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all that a service that was not started, or is stopped, still holds."""
         self.catalog.close()
         self._children.close()
         self._preparers.close()
 
-    def submit(self, sql: str, client: str = "ann", *, upload: bytes | None = None, **table: Any) -> str:
+    def submit(
+        self, sql: str, client: str = "ann", *, upload: bytes | None = None, store_as: str | None = None, **table: Any
+    ) -> str:
         """Submit a question over a table ``t``; with ``upload`` its file is sent and the job started."""
         tables = {"t": table} if upload is not None or table else {}
-        document = validate({"kind": "query", "tables": tables, "queries": {"q": sql}}, "test")
+        query = {"sql": sql} | ({"store_as": store_as} if store_as else {})
+        document = validate({"kind": "query", "tables": tables, "queries": {"q": query}}, "test")
         job = self.service.submit(document, client, may_read_files=True)
         if upload is not None:
             receiver = self.service.uploads.receive(self.service.uploads.begin(job.id, client, "t", "x.csv"))
@@ -88,3 +96,14 @@ class House:
     def files(self, job_id: str) -> list[str]:
         """Return the keys of everything that is stored of a job."""
         return list(self.backends.storage.list(f"jobs/{job_id}"))
+
+    def loaded(self, job_id: str) -> set[str]:
+        """Return the keys of everything that is stored of what a job wrote for tables."""
+        return set(self.backends.storage.list(f"tables/{job_id}"))
+
+    def wait_until_gone(self, job_id: str) -> None:
+        """Wait until nothing is stored of the job."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while files := self.files(job_id):
+            assert time.monotonic() < deadline, files
+            time.sleep(0.01)

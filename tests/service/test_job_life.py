@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
-from service_kit import HEADER, House
+from service_kit import HEADER, PATIENCE_SECONDS, House
 
 from tolva.catalog import Kept
-from tolva.errors import ConflictError, ExpiredError, NotFoundError, StateError
+from tolva.errors import ConflictError, ExpiredError, NotFoundError, StateError, StorageError
 from tolva.jobs.cleaner import Cleaner
 from tolva.model import NewJob
 from tolva.states import JobStatus
@@ -41,9 +43,7 @@ def test_cancelling_stops_the_work_and_deletes_the_files(house: House) -> None:
     assert house.service.cancel(job, "ann").status is JobStatus.CANCELLED
     # Its only worker is free again: another job gets on, which would wait for minutes otherwise.
     assert house.wait(house.submit("SELECT 1 AS x")).status is JobStatus.COMPLETED
-    while house.files(job):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    house.wait_until_gone(job)
     with pytest.raises(StateError):
         house.service.retry(job, "ann")
 
@@ -139,4 +139,56 @@ def test_deleting_forgets(house: House) -> None:
     house.service.delete(job, "ann")
     with pytest.raises(NotFoundError):
         house.service.job(job, "ann")
-    assert house.files(job) == []
+    house.wait_until_gone(job)
+
+
+def test_a_deletion_that_was_cut_short_is_finished_by_the_next_service(tmp_path: Path) -> None:
+    first = House(tmp_path)
+    first.start()
+    job = first.submit("SELECT a, b FROM t", upload=HEADER + b"1,x\n2,y\n", store_as="kept", header=True)
+    assert first.wait(job).status is JobStatus.COMPLETED
+    table = first.loaded(job)
+    assert table
+    first.stop()
+    # It forgets the job, and doesn't come to its files, as if it were killed in between.
+    second = House(tmp_path)
+    second.backends.storage.put(f"tables/{job}/store/0/9/never-committed", [b"x"])
+    second.service.delete(job, "ann")
+    assert second.files(job)
+    second.close()
+    third = House(tmp_path)
+    third.start()
+    third.wait_until_gone(job)
+    third.stop()
+    assert third.loaded(job) == table
+    after = House(tmp_path)
+    assert after.service.table("ann", "kept").records == 2
+    assert Cleaner(after.backends, Kept(), settle_seconds=0.0).clean_orphans() == []
+    after.close()
+
+
+def test_what_cannot_be_deleted_is_tried_again_and_keeps_nothing_else_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tolva.jobs.cleaner._ROUND_SECONDS", 0.01)
+    stuck, other = (house.submit(SLOW, upload=HEADER + b"1,x\n") for _ in range(2))
+    fails = threading.Event()
+    fails.set()
+    tried = threading.Semaphore(0)
+    delete_below = house.backends.storage.delete_below
+
+    def failing(prefix: str, *, keep: Collection[str] = ()) -> None:
+        if prefix == f"jobs/{stuck}" and fails.is_set():
+            tried.release()
+            raise StorageError("The disk doesn't let go of it.")
+        delete_below(prefix, keep=keep)
+
+    monkeypatch.setattr(house.backends.storage, "delete_below", failing)
+    house.service.delete(stuck, "ann")
+    house.service.delete(other, "ann")
+    for _ in range(3):
+        assert tried.acquire(timeout=PATIENCE_SECONDS)
+    house.wait_until_gone(other)
+    assert house.files(stuck)
+    fails.clear()
+    house.wait_until_gone(stuck)

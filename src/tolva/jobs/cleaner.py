@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from queue import PriorityQueue
 
 from tolva.backends import Backends
 from tolva.catalog import Kept
 from tolva.errors import NotFoundError
-from tolva.jobs.stored import sweep, sweep_job
+from tolva.jobs.stored import left_anything, sweep, sweep_job
 from tolva.model import Job
 from tolva.states import JobStatus
 
@@ -21,7 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 class Cleaner:
-    """Cleans in a thread, every minute and when woken.
+    """Cleans in two threads, now and then and when woken: one after jobs with a record, one after those without.
+
+    A deleted job may leave gigabytes, and those who cancel another one don't wait for that.
 
     A worker may still write for a moment after its job ended, so a job's folder is deleted at once and again, until
     ``settle_seconds`` after its end nobody can hold a lease any more.
@@ -33,29 +37,33 @@ class Cleaner:
         self._kept = kept
         self._settle_seconds = settle_seconds
         self._orphans_due = 0.0
-        self._deleted: dict[str, float] = {}
-        self._wake = threading.Event()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="cleaner", daemon=True)
+        self._deleted: PriorityQueue[tuple[float, str]] = PriorityQueue()
+        self._cleaning = _Rounds("cleaner", self._clean_recorded)
+        self._sweeping = _Rounds("sweeper", self._sweep_unrecorded)
 
     def start(self) -> None:
         """Begin, with a first round at once."""
-        self._thread.start()
+        self._cleaning.start()
+        self._sweeping.start()
 
     def wake(self) -> None:
         """Have a round now."""
-        self._wake.set()
+        self._cleaning.wake()
 
     def sweep_later(self, job_id: str) -> None:
-        """Delete the files of a job whose record is gone, until nobody can write any more."""
-        self._deleted[job_id] = time.monotonic() + self._settle_seconds
+        """Delete the files of a job whose record is gone: now, and once more when nobody can write any more."""
+        now = time.monotonic()
+        for due in (now, now + self._settle_seconds):
+            self._deleted.put((due, job_id))
+        self._sweeping.wake()
         self.wake()
 
     def stop(self) -> None:
-        """Finish the round that runs, if any, and end."""
-        self._stopping = True
-        self._wake.set()
-        self._thread.join()
+        """Finish what is being deleted, and end. The next cleaner finds whatever is left."""
+        self._cleaning.stop()
+        self._sweeping.stop()
+        self._cleaning.join()
+        self._sweeping.join()
 
     def clean(self) -> list[str]:
         """Do one round; return the ids of the jobs whose files are gone for good."""
@@ -66,46 +74,86 @@ class Cleaner:
 
         A job is recorded before anything of it is stored, so none of these is one that just begins.
         """
-        stored = {key.split("/")[1] for key in self._storage.list("jobs")}
-        return [job_id for job_id in sorted(stored) if self._delete_unknown(job_id)]
+        stored = {key.split("/")[1] for folder in ("jobs", "tables") for key in self._storage.list(folder)}
+        orphans = [job_id for job_id in sorted(stored) if self._is_orphan(job_id)]
+        for job_id in orphans:
+            self._sweep(job_id)
+        return orphans
 
-    def _delete_unknown(self, job_id: str) -> bool:
+    def _is_orphan(self, job_id: str) -> bool:
         try:
             self._catalog.job(job_id)
         except NotFoundError:
-            self._storage.delete_below(f"jobs/{job_id}")
-            return True
+            # Tables outlive the jobs that made them.
+            return any(self._storage.list(f"jobs/{job_id}")) or left_anything(self._catalog, self._storage, job_id)
         return False
 
     def _clean(self, job: Job) -> bool:
         if not job.status.final:
             job = self._catalog.cancel(job.id)
-        self._storage.delete_below(f"jobs/{job.id}")
-        sweep_job(self._catalog, self._storage, job)
+        self._sweep(job.id)
         settled = job.status.final and (job.completed_on or 0.0) + self._settle_seconds < time.time()
         if settled:
             self._catalog.mark_files_deleted(job.id)
         return settled
 
-    def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            self._wake.wait(self._round())
+    def _sweep(self, job_id: str) -> None:
+        self._storage.delete_below(f"jobs/{job_id}")
+        sweep_job(self._catalog, self._storage, job_id)
+
+    def _clean_recorded(self) -> float:
+        gone = set(self.clean())
+        sweep(self._catalog, self._storage)
+        left = [job for job in self._catalog.files_to_delete(self._kept) if job.id not in gone]
+        return _AGAIN_SECONDS if any(job.status is JobStatus.CANCELLED for job in left) else _ROUND_SECONDS
+
+    def _sweep_unrecorded(self) -> float:
+        seconds = self._sweep_deleted()
+        if time.monotonic() >= self._orphans_due:
+            self._orphans_due = time.monotonic() + _ORPHANS_SECONDS
+            self.clean_orphans()
+        return seconds
+
+    def _sweep_deleted(self) -> float:
+        """Sweep after the deleted jobs that are due; return the seconds until the next one may be."""
+        while not (self._deleted.empty() or self._sweeping.stopping):
+            due, job_id = self._deleted.get()
+            seconds = due - time.monotonic()
+            if seconds > 0:
+                self._deleted.put((due, job_id))
+                return min(seconds, _ROUND_SECONDS)
+            try:
+                self._sweep(job_id)
+            except Exception:  # noqa: BLE001 - whatever it is, other jobs' files can go, and this one's may next time
+                _log.warning("The files of job %s can't be deleted; it is tried again.", job_id, exc_info=True)
+                self._deleted.put((time.monotonic() + _ROUND_SECONDS, job_id))
+        return _ROUND_SECONDS
+
+
+class _Rounds(threading.Thread):
+    """Does rounds: one at once, one when woken, and one after as many seconds as the last one returned."""
+
+    def __init__(self, name: str, do_round: Callable[[], float]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._do_round = do_round
+        self._woken = threading.Event()
+        self.stopping = False
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._woken.set()
+
+    def run(self) -> None:
+        while not self.stopping:
+            self._woken.wait(self._round())
+            self._woken.clear()
 
     def _round(self) -> float:
         try:
-            if time.monotonic() >= self._orphans_due:
-                self._orphans_due = time.monotonic() + _ORPHANS_SECONDS
-                self.clean_orphans()
-            gone = set(self.clean())
-            sweep(self._catalog, self._storage)
-            left = [job for job in self._catalog.files_to_delete(self._kept) if job.id not in gone]
-            for job_id, until in list(self._deleted.items()):
-                self._storage.delete_below(f"jobs/{job_id}")
-                if until < time.monotonic():
-                    del self._deleted[job_id]
+            return self._do_round()
         except Exception:  # noqa: BLE001 - what can't be deleted now may be next time
             _log.warning("Cleaning failed; it is tried again.", exc_info=True)
             return _ROUND_SECONDS
-        soon = self._deleted or any(job.status is JobStatus.CANCELLED for job in left)
-        return _AGAIN_SECONDS if soon else _ROUND_SECONDS

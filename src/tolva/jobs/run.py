@@ -160,7 +160,8 @@ class Run:
 def _new(backends: Backends, document: JobDocument, prepared: Prepared, digest: str) -> Job:
     for earlier in _unfinished(backends.catalog, digest):
         # Whoever doesn't resume starts over; the lock tells that nobody works on the earlier run.
-        sweep_job(backends.catalog, backends.storage, backends.catalog.cancel(earlier.id))
+        backends.catalog.cancel(earlier.id)
+        sweep_job(backends.catalog, backends.storage, earlier.id)
         backends.storage.delete_below(f"jobs/{earlier.id}")
     return submit(backends.catalog, document, prepared, client=CLIENT, digest=digest)
 
@@ -170,7 +171,7 @@ def _end_failed(backends: Backends, job: Job, output: Path) -> NoReturn:
     error = TolvaError.from_dict(job.error or {"code": "internal", "message": f"Job {job.id} failed."})
     if isinstance(error, TooManyRejectsError):
         deliver(job.id, backends.catalog.parts(job.id), backends.storage, output)
-    sweep_job(backends.catalog, backends.storage, job)
+    sweep_job(backends.catalog, backends.storage, job.id)
     backends.storage.delete_below(f"jobs/{job.id}")
     raise error
 
@@ -201,7 +202,7 @@ def _finish(backends: Backends, job: Job, output: Path) -> Finished:
     parts = catalog.parts(job.id)
     if job.retrieved_at is None:
         deliver(job.id, parts, backends.storage, output)
-        sweep_job(catalog, backends.storage, job)
+        sweep_job(catalog, backends.storage, job.id)
         sweep(catalog, backends.storage)
         catalog.mark_retrieved(job.id)
     backends.storage.delete_below(f"jobs/{job.id}")

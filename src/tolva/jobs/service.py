@@ -122,10 +122,11 @@ class JobService:
 
     def stop(self, grace_seconds: float) -> None:
         """Take up nothing more; give running tasks ``grace_seconds``, hand the rest back, and end."""
-        self._cleaner.stop()
         self._preparers.close()
         self._tender.stop()
         self._crew.stop(grace_seconds)
+        # It may be at many files; whoever kills it over those finds all tasks handed back.
+        self._cleaner.stop()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
@@ -231,10 +232,13 @@ class JobService:
         return job
 
     def delete(self, job_id: str, client: str | None) -> None:
-        """Forget the job and its files; one that isn't over is cancelled first."""
+        """Forget the job, which is cancelled first if it isn't over; its files go right after.
+
+        Nobody waits for them, and whatever is left when the service is killed goes as the files of unknown jobs do.
+        """
         if not self.job(job_id, client).status.final:
-            self.cancel(job_id, client)
-        self._storage.delete_below(f"jobs/{job_id}")
+            self._catalog.cancel(job_id)
+            self._crew.check()
         self._catalog.delete_job(job_id)
         self._cleaner.sweep_later(job_id)
         self.watch.changed({job_id})

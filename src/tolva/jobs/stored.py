@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from tolva.catalog import Catalog
 from tolva.jobs.prepare import Brief, KeptTable
-from tolva.model import Job
 from tolva.storage import Storage
 
 
@@ -32,7 +31,17 @@ def sweep(catalog: Catalog, storage: Storage) -> None:
         catalog.forget_objects(retired)
 
 
-def sweep_job(catalog: Catalog, storage: Storage, job: Job) -> None:
+def sweep_job(catalog: Catalog, storage: Storage, job_id: str) -> None:
     """Delete what a job that is over wrote for stored tables and no table came to have."""
-    prefix = f"tables/{job.id}"
+    prefix = _written_by(job_id)
     storage.delete_below(prefix, keep=frozenset(catalog.stored_keys(prefix)))
+
+
+def left_anything(catalog: Catalog, storage: Storage, job_id: str) -> bool:
+    """Return whether a job that is over left anything for ``sweep_job``."""
+    prefix = _written_by(job_id)
+    return not catalog.stored_keys(prefix).issuperset(storage.list(prefix))
+
+
+def _written_by(job_id: str) -> str:
+    return f"tables/{job_id}"
