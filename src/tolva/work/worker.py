@@ -23,7 +23,7 @@ from tolva.work.leases import Leases
 
 Outcome = Done | Failed
 
-_BATCH_BYTES = 4 * 2**20
+_BATCH_BYTES = 16 * 2**20
 """Tasks that read less than this in all are claimed, run and committed together."""
 
 _HAND_BACK_SECONDS = 5.0
