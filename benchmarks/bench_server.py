@@ -61,7 +61,7 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
     document.write_text(four_questions())
     shutil.rmtree(work / "server", ignore_errors=True)
     with served(work / "server") as (url, _):
-        ways: dict[str, Callable[[Path], None]] = {
+        ways: dict[str, Callable[[Path], str | None]] = {
             "tolva run": lambda output: _run(document, data, output, work / "state"),
             "sent to `tolva serve`, asked, fetched": lambda output: _send(url, document, data, output, Job.upload_all),
             "the same, one file after the other": lambda output: _send(url, document, data, output, _one_by_one),
@@ -74,8 +74,9 @@ def uploading(work: Path, *, transactions: int, rounds: int) -> str:
                 output = work / f"answers-{number}"
                 shutil.rmtree(output, ignore_errors=True)
                 began = time.perf_counter()
-                ask(output)
+                job_id = ask(output)
                 took = time.perf_counter() - began
+                _forget(url, job_id, work / "server")
                 print(f"  round {turn}: {name} {took:.2f} s", file=sys.stderr)
                 if turn:
                     seconds[name].append(took)
@@ -95,7 +96,7 @@ def _run(document: Path, data: Path, output: Path, state: Path) -> None:
 Files = dict[str, list[Path]]
 
 
-def _send(url: str, document: Path, data: Path, output: Path, upload: Callable[[Job, Files], None]) -> None:
+def _send(url: str, document: Path, data: Path, output: Path, upload: Callable[[Job, Files], None]) -> str:
     asked, files = _parted(document, data)
     with Client(url) as client:
         job = client.submit(asked)
@@ -103,7 +104,7 @@ def _send(url: str, document: Path, data: Path, output: Path, upload: Callable[[
         job.start()
         job.wait()
         job.download(output)
-        job.delete()
+        return job.id
 
 
 def _one_by_one(job: Job, files: Files) -> None:
@@ -112,10 +113,18 @@ def _one_by_one(job: Job, files: Files) -> None:
             job.upload(name, path)
 
 
-def _in_session(url: str, document: Path, data: Path, output: Path) -> None:
-    info = run_session(url, None, Work(*_parted(document, data), output), lambda _: None)
+def _in_session(url: str, document: Path, data: Path, output: Path) -> str:
+    return run_session(url, None, Work(*_parted(document, data), output), lambda _: None).id
+
+
+def _forget(url: str, job_id: str | None, state: Path) -> None:
+    """Delete the job, if there is one, and wait until its files are gone: that is nobody else's time."""
+    if job_id is None:
+        return
     with Client(url) as client:
-        client.job(info.id).delete()
+        client.job(job_id).delete()
+    while (state / "storage" / "jobs" / job_id).exists():
+        time.sleep(0.01)
 
 
 def _parted(document: Path, data: Path) -> tuple[dict[str, Any], Files]:
