@@ -339,10 +339,10 @@ class Catalog(Protocol):
 
     # -- for the job service ----------------------------------------------------------------------------------------
 
-    def begin_upload(self, new: NewUpload) -> Upload:
-        """Record a file that will be sent. If its table and name are there already, that upload is returned.
+    def begin_uploads(self, job_id: str, files: Sequence[NewUpload]) -> list[Upload]:
+        """Record files that will be sent. Of one whose table and name are there already, that upload is returned.
 
-        A job's files count in the order in which this was called for them, not in that in which their bytes come.
+        A job's files count in the order in which they are given here, not in that in which their bytes come.
 
         StateError once the job is over or its uploads ended; LimitError when it has too many files.
         """
@@ -362,7 +362,7 @@ class Catalog(Protocol):
         Return the upload as it is now, and hints for what became ready.
 
         ConflictError when the upload has not ``from_bytes`` bytes (any more), or its table got other columns from
-        another file meanwhile; StateError as ``begin_upload``; TooLargeError past a limit.
+        another file meanwhile; StateError as ``begin_uploads``; TooLargeError past a limit.
         """
         ...
 

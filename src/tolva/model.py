@@ -6,6 +6,7 @@ Times are seconds since 1970 by the catalog's clock.
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -119,12 +120,11 @@ class Chunk:
 class NewUpload:
     """A file that a client is about to send; ``bytes`` and ``sha256`` (hex) are None where it didn't say."""
 
-    id: str
-    job_id: str
     table: str
     name: str
     bytes: int | None = None
     sha256: str | None = None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
 
 
 @dataclass(frozen=True, slots=True)

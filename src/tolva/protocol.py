@@ -1,4 +1,4 @@
-"""What both ends of the session protocol share: its name, its limits, and the shape of binary frames.
+"""What the server and its clients share: above all the session protocol's name, limits, and shape of binary frames.
 
 docs/protocol.md tells the whole; the messages themselves are in ``gateway/session/messages.py``.
 """
@@ -22,6 +22,9 @@ MAX_DATA_BYTES = 256 * 2**10
 
 WINDOW_BYTES = 8 * 2**20
 """The most result bytes on their way without an acknowledgement; and as many upload bytes."""
+
+MAX_ANNOUNCED_FILES = 1000
+"""The most files that one HTTP request announces."""
 
 _HEAD = struct.Struct(">16sIQ")
 

@@ -22,7 +22,7 @@ from scripted import answer, listening, of_sessions
 from websockets.sync.server import ServerConnection
 
 from patience import within
-from tolva.client.sending import LocalFile, Steps, local_files, send_files
+from tolva.client.sending import Announced, LocalFile, Steps, local_files, opened, send_files
 from tolva.errors import InputError, TooLargeError, UsageError
 
 SEED = int(os.environ.get("TOLVA_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -31,29 +31,34 @@ STOP_SECONDS = 5.0
 """Well below the ten seconds for which a WebSocket waits to be closed."""
 
 
-def files(*names: str) -> list[LocalFile]:
-    return [LocalFile(name[0], name, Path(name)) for name in names]
+def files(*names: str) -> list[Announced]:
+    """Files that were announced, those of a table called by its letter and a number; the first of each leads."""
+    first = {name[0]: name for name in reversed(names)}
+    found = [LocalFile(name[0], name, Path(name), 100, leads=name is first[name[0]]) for name in names]
+    return [Announced(file, file.name, 0, ended=False) for file in found]
 
 
-def test_two_are_under_way_at_a_time_and_announced_in_order() -> None:
-    announced: list[str] = []
+def test_two_are_under_way_at_a_time_and_each_once() -> None:
+    begun: list[str] = []
     both = threading.Barrier(2)
     at_work: set[str] = set()
     most: list[int] = []
 
-    def send(file: LocalFile) -> Steps:
-        announced.append(file.name)
-        at_work.add(file.name)
+    def send(announced: Announced) -> Steps:
+        name = announced.file.name
+        begun.append(name)
+        at_work.add(name)
         yield 0
-        if file.name in ("a1", "b1"):
+        if name in ("a1", "b1"):
             both.wait(PATIENCE_SECONDS)
         most.append(len(at_work))
         yield 10
-        at_work.remove(file.name)
+        at_work.remove(name)
 
     given = ["a1", "b1", *(f"a{n}" for n in range(2, 40))]
     send_files(files(*given), send)
-    assert announced == given
+    assert set(begun[:2]) == {"a1", "b1"}
+    assert sorted(begun) == sorted(given)
     assert max(most) == 2
     assert not at_work
 
@@ -65,25 +70,24 @@ def test_progress_is_a_sum_that_never_falls() -> None:
     steps = {f"t{n}": [*sorted(chance.choices(range(100), k=chance.randrange(6))), 100] for n in range(30)}
     steps["t7"] = [0, 50, 20, 100]
     told: list[int] = []
-    send_files(files(*steps), lambda file: (reached for reached in steps[file.name]), told.append)
+    send_files(files(*steps), lambda sent: (reached for reached in steps[sent.upload]), told.append)
     assert told == sorted(told)
     assert told[-1] == 100 * len(steps)
 
 
 def test_nothing_is_sent_where_there_are_no_files() -> None:
-    send_files([], lambda file: pytest.fail(file.name))
+    send_files([], lambda sent: pytest.fail(sent.upload))
 
 
 def test_the_first_file_of_a_table_is_ahead_of_its_others() -> None:
     begun = threading.Event()
     seen: list[bool] = []
 
-    def send(file: LocalFile) -> Steps:
-        yield 0
-        if file.name == "a2":
-            # It was announced; what follows is its bytes.
+    def send(announced: Announced) -> Steps:
+        if announced.upload == "a2":
             seen.append(begun.is_set())
-        if file.name == "a1":
+        yield 0
+        if announced.upload == "a1":
             begun.set()
         yield 1
 
@@ -98,10 +102,10 @@ def test_the_first_error_ends_all_and_is_told() -> None:
     under_way = threading.Event()
     begun: list[str] = []
 
-    def send(file: LocalFile) -> Steps:
-        begun.append(file.name)
+    def send(announced: Announced) -> Steps:
+        begun.append(announced.upload)
         yield 0
-        if file.name == "a1":
+        if announced.upload == "a1":
             try:
                 under_way.set()
                 while True:
@@ -118,38 +122,58 @@ def test_the_first_error_ends_all_and_is_told() -> None:
 
 
 def test_an_error_of_a_first_file_lets_go_of_those_that_wait_for_it() -> None:
-    waits = threading.Event()
-    let_go = threading.Event()
+    threads: list[threading.Thread] = []
 
-    def send(file: LocalFile) -> Steps:
-        try:
-            if file.name == "a2":
-                waits.set()
-            yield 0
-            assert file.name == "a1"
-            waits.wait(PATIENCE_SECONDS)
-            raise InputError("a1 can't be read.")
-        finally:
-            if file.name == "a2":
-                let_go.set()
+    def send(announced: Announced) -> Steps:
+        assert announced.upload == "a1"
+        threads.extend(each for each in threading.enumerate() if each.name == "sending")
+        yield 0
+        raise InputError("a1 can't be read.")
 
     with pytest.raises(InputError, match="a1"):
         send_files(files("a1", "a2"), send)
-    assert let_go.wait(PATIENCE_SECONDS)
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
 
 
 def test_names_tell_files_of_a_table_apart(tmp_path: Path) -> None:
-    one, other, far = tmp_path / "1" / "x.csv", tmp_path / "2" / "x.csv", tmp_path.parent / "x.csv"
+    one, other, far = tmp_path / "in" / "1" / "x.csv", tmp_path / "in" / "2" / "x.csv", tmp_path / "x.csv"
+    for path in (one, other, far):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a\n1\n")
     given = {"t": [one, str(other), far], "u": [one]}
-    found = [(file.table, file.name) for file in local_files(given, tmp_path)]
+    found = [(file.table, file.name) for file in local_files(given, tmp_path / "in")]
     assert sorted(found) == [("t", "1/x.csv"), ("t", "2/x.csv"), ("t", "x.csv"), ("u", "1/x.csv")]
     with pytest.raises(UsageError, match=r"would both be sent as x\.csv"):
         local_files(given, None)
 
 
-def test_each_table_s_first_file_is_ahead_of_all_others_and_the_order_within_tables_stays() -> None:
-    found = local_files({"t": ["c", "a", "b"], "u": ["z", "y"], "none": []}, None)
+def test_each_table_s_first_file_is_ahead_of_all_others_and_the_order_within_tables_stays(tmp_path: Path) -> None:
+    for name in "abcyz":
+        (tmp_path / name).write_text(name * ord(name))
+    given = {"t": [tmp_path / name for name in "cab"], "u": [tmp_path / name for name in "zy"], "none": []}
+    found = local_files(given, None)
     assert [file.table + file.name for file in found] == ["tc", "uz", "ta", "tb", "uy"]
+    assert [file.leads for file in found] == [True, True, False, False, False]
+    assert all(file.bytes == ord(file.name) for file in found)
+
+    (tmp_path / "c").write_text("")
+    found = local_files(given, None)
+    assert [(file.name, file.leads) for file in found][:3] == [("a", True), ("z", True), ("c", False)]
+
+
+def test_a_file_that_is_not_there_or_changes_meanwhile_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.csv can't be read: No such file"):
+        local_files({"t": [tmp_path / "gone.csv"]}, None)
+    path = tmp_path / "grows.csv"
+    path.write_text("a\n1\n")
+    [file] = local_files({"t": [path]}, None)
+    with opened(file) as source:
+        assert source.read() == b"a\n1\n"
+    path.write_text("a\n1\n2\n")
+    with pytest.raises(InputError, match=r"had 4 bytes when it was announced and has 6 now"), opened(file):
+        pytest.fail("it was opened")
 
 
 JOB = {
@@ -163,6 +187,9 @@ JOB = {
 }
 
 
+FILES = [{"id": name, "received_bytes": 0, "ended": False} for name in "ab"]
+
+
 @contextmanager
 def that_stalls(stalled: threading.Semaphore) -> Iterator[str]:
     """A server that takes a job and announcements, and then never answers when bytes come."""
@@ -171,10 +198,8 @@ def that_stalls(stalled: threading.Semaphore) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", "0")))
-            body = json.dumps(JOB).encode()
+            body = json.dumps(JOB if self.path.endswith("/jobs") else {"files": FILES}).encode()
             self.send_response(202 if self.path.endswith("/jobs") else 201)
-            self.send_header("Location", f"{self.path}/1")
-            self.send_header("Upload-Offset", "0")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

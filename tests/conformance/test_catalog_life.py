@@ -181,8 +181,8 @@ def test_files_keep_their_order_and_are_added_once(catalog: Catalog) -> None:
 
 def test_files_that_are_sent_count_in_the_order_they_were_announced_in(catalog: Catalog) -> None:
     catalog.create_job(new_job())
-    for name in ("b", "gone", "a"):
-        catalog.begin_upload(NewUpload(name, "job", "big", name))
+    catalog.begin_uploads("job", [NewUpload("big", name, id=name) for name in ("b", "gone")])
+    catalog.begin_uploads("job", [NewUpload("big", "b", id="again"), NewUpload("big", "a", id="a")])
     catalog.discard_upload("gone")
     for name in ("a", "b"):
         whole = Received(name, 0, 5, None, new_file("big", name, length=5), (), (Chunk(0, 5),), None, None, ended=True)

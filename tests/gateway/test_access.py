@@ -109,8 +109,15 @@ def test_anothers_job_is_not_found(ann: Api, bob: Api, method: str, path: str) -
         "Upload-Metadata": "table dA==,filename eA==",
         "Content-Type": "application/offset+octet-stream",
     }
-    answer = bob.request(method, _filled(path, job, "t", upload), headers=headers, content=b"")
+    content = b""
+    if (method, path) == ("POST", "/api/v1/jobs/{job_id}/files"):
+        headers, content = (
+            {"Content-Type": "application/json"},
+            b'{"files": [{"table": "t", "name": "y.csv", "bytes": 5}]}',
+        )
+    answer = bob.request(method, _filled(path, job, "t", upload), headers=headers, content=content)
     assert answer.status_code == 404, answer.text
+    assert len(ann.get(f"/api/v1/jobs/{job}/files").json()["files"]) == 1
     unharmed = ann.job(job)
     assert unharmed["status"] in ("pending", "wip")
     assert not unharmed["uploads_ended"]

@@ -55,6 +55,82 @@ def test_work_goes_on_while_the_upload_does(api: Api) -> None:
     assert api.answer(job) == f"n,s\n{count},{sum(range(count))}\n"
 
 
+def test_files_are_announced_together(api: Api) -> None:
+    job = api.submit({**question("SELECT a FROM t"), "tables": {"t": {}, "u": {}}})
+    one, two = HEADER + rows(1, 3), HEADER + rows(4, 2)
+    said = [_new("t", "2.csv", two), _new("u", "empty.csv", b""), _new("t", "1.csv", one), _new("u", "x.csv", one)]
+    answer = _announce(api, job, said)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()["files"]
+    assert [{name: file[name] for name in ("table", "name", "bytes")} for file in told] == said
+    assert api.get(f"/api/v1/jobs/{job}/files").json()["files"] == told
+
+    for content, file in ((one, told[2]), (one, told[3]), (two, told[0]), (b"", told[1])):
+        headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        sent = api.patch(f"/api/v1/jobs/{job}/tus/{file['id']}", content=content, headers=headers)
+        assert sent.status_code == 204, sent.text
+    again = _announce(api, job, [said[2], said[1], _new("u", "late.csv", one), _new("u", "late.csv", one)])
+    assert [(file["name"], file["received_bytes"], file["ended"]) for file in again.json()["files"]] == [
+        ("1.csv", len(one), True),
+        ("empty.csv", 0, True),
+        ("late.csv", 0, False),
+        ("late.csv", 0, False),
+    ]
+    api.put_file(job, "u/late.csv", one)
+    api.start_job(job)
+    api.wait(job)
+    # In the order of the announcement, not in that of the bytes.
+    assert api.answer(job) == "a\n4\n5\n1\n2\n3\n"
+
+
+def test_announcements_that_cannot_be(api: Api) -> None:
+    job = api.submit(question())
+    content = HEADER + rows(1, 1)
+    good = _new("t", "x.csv", content)
+    for status, code, said in (
+        (404, "not_found", [good, good | {"table": "other"}]),
+        (422, "request", []),
+        (422, "request", [good] * 1001),
+        (422, "request", [good | {"bytes": -1}]),
+        (422, "request", [good | {"sha256": "no"}]),
+        (422, "request", [good | {"path": "/etc"}]),
+        (422, "document", [good | {"name": "two\nlines"}]),
+        (413, "too_large", [good | {"name": "x" * 2**20}]),
+    ):
+        answer = _announce(api, job, said)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert api.get(f"/api/v1/jobs/{job}/files").json() == {"files": []}
+
+    assert _announce(api, job, [good]).status_code == 201
+    assert _announce(api, job, [good | {"bytes": 9000}]).json()["code"] == "conflict"
+    api.put_file(job, "t/x.csv", content)
+    api.start_job(job)
+    assert _announce(api, job, [good | {"name": "y.csv"}]).json()["code"] == "state"
+
+
+def test_a_job_is_planned_for_the_files_that_were_announced(api: Api) -> None:
+    content = HEADER + rows(1, 10)
+    job = api.submit({**question("SELECT count(*) AS n FROM t JOIN u USING (a)"), "tables": {"t": {}, "u": {}}})
+    said = [_new("t", "1.csv", content), _new("u", "1.csv", content), _new("t", "2.csv", content) | {"bytes": 10**9}]
+    _announce(api, job, said)
+    for name in ("t/1.csv", "u/1.csv"):
+        assert api.put_file(job, name, content).status_code == 201
+    with api.stream("GET", f"/api/v1/jobs/{job}/events") as events:
+        next(line for line in events.iter_lines() if '"status":"wip"' in line)
+    stages = {stage["table"]: stage for stage in api.get(f"/api/v1/jobs/{job}/plan").json()["stages"]}
+    assert stages["t"]["estimated_bytes"] == 10**9 + len(content)
+    assert stages["u"]["estimated_bytes"] == len(content)
+    api.delete(f"/api/v1/jobs/{job}")
+
+
+def _new(table: str, name: str, content: bytes) -> dict[str, Any]:
+    return {"table": table, "name": name, "bytes": len(content)}
+
+
+def _announce(api: Api, job: str, files: list[dict[str, Any]]) -> Any:
+    return api.post(f"/api/v1/jobs/{job}/files", json={"files": files})
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_a_file_that_broke_off_goes_on(server: Server, api: Api, pack: Any) -> None:
     print(f"TOLVA_SEED={SEED}")

@@ -15,7 +15,7 @@ from tolva.config import Settings, embedded
 from tolva.jobs.crew import CrewSettings
 from tolva.jobs.documents import validate
 from tolva.jobs.service import JobService, ServiceSettings
-from tolva.model import Job
+from tolva.model import Job, NewUpload
 from tolva.states import JobStatus
 
 PATIENCE_SECONDS = 120.0
@@ -75,7 +75,8 @@ class House:
         document = validate({"kind": "query", "tables": tables, "queries": {"q": query}}, "test")
         job = self.service.submit(document, client, may_read_files=True)
         if upload is not None:
-            receiver = self.service.uploads.receive(self.service.uploads.begin(job.id, client, "t", "x.csv"))
+            [begun] = self.service.uploads.begin(job.id, client, NewUpload("t", "x.csv"))
+            receiver = self.service.uploads.receive(begun)
             receiver.write(upload)
             receiver.end()
             self.service.start_job(job.id, client)

@@ -13,7 +13,7 @@ from service_kit import HEADER, PATIENCE_SECONDS, House
 from tolva.catalog import Kept
 from tolva.errors import ConflictError, ExpiredError, NotFoundError, StateError, StorageError
 from tolva.jobs.cleaner import Cleaner
-from tolva.model import NewJob
+from tolva.model import NewJob, NewUpload
 from tolva.states import JobStatus
 
 SLOW = "SELECT count(*) AS n FROM range(20000) x, range(20000) y, t WHERE (x.range * y.range) % 7 = t.a"
@@ -103,7 +103,7 @@ def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
 
 def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
     job = house.submit("SELECT count(*) AS n FROM t", upload=None, columns={"a": "INTEGER"})
-    upload = house.service.uploads.begin(job, "ann", "t", "x.csv")
+    [upload] = house.service.uploads.begin(job, "ann", NewUpload("t", "x.csv"))
     one, other = (house.service.uploads.receive(upload) for _ in range(2))
     content = b"a\n" + b"1\n" * 5000
     one.write(content)
@@ -119,8 +119,11 @@ def test_an_upload_that_two_send_at_once_counts_once(house: House) -> None:
 
 def test_files_count_in_the_order_they_were_announced_in(house: House) -> None:
     job = house.submit("SELECT a FROM t", upload=None, header=True)
-    announced = {name: house.service.uploads.begin(job, "ann", "t", name) for name in ("b", "empty", "gone", "a", "c")}
-    assert house.service.uploads.begin(job, "ann", "t", "b") == announced["b"]
+    names = ("b", "empty", "gone", "a", "c")
+    announced = dict(
+        zip(names, house.service.uploads.begin(job, "ann", *(NewUpload("t", name) for name in names)), strict=True)
+    )
+    assert house.service.uploads.begin(job, "ann", NewUpload("t", "b")) == [announced["b"]]
     house.service.uploads.discard(job, "ann", announced["gone"].id)
     content = {"c": b"a,b\n4,4\n", "empty": b"", "a": b"a,b\n3,3\n", "b": b"a,b\n1,1\n2,2\n"}
     for name, data in content.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 
 from tolva.catalog import Counts, Kept
@@ -23,10 +23,10 @@ class SqlService(ABC):
     def _read(self) -> AbstractContextManager[Tx]:
         """Open a transaction that only looks."""
 
-    def begin_upload(self, new: NewUpload) -> Upload:
-        """Record a file that will be sent, unless its table and name are there already."""
-        with self._write("begin_upload") as tx:
-            return uploads.begin(tx, new)
+    def begin_uploads(self, job_id: str, files: Sequence[NewUpload]) -> list[Upload]:
+        """Record files that will be sent, but for those whose table and name are there already."""
+        with self._write("begin_uploads") as tx:
+            return uploads.begin(tx, job_id, files)
 
     def upload(self, upload_id: str, *, job_id: str | None = None) -> Upload:
         """Return the upload."""

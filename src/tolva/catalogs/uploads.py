@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -22,6 +23,8 @@ _NAMED = select(upload).where(
     upload.c.name == bindparam("label"),
 )
 _COUNT = select(func.count()).select_from(upload).where(upload.c.job_id == bindparam("of_job"))
+_BEGIN = insert(upload)
+_APART_SECONDS = 1e-6
 _RECEIVED = (
     update(upload)
     .where(upload.c.id == bindparam("upload_id"))
@@ -58,24 +61,35 @@ _HELD_BYTES = (
 )
 
 
-def begin(tx: Tx, new: NewUpload) -> Upload:
-    """Record the upload, unless its table and name are there already; then return that one.
+def begin(tx: Tx, job_id: str, files: Sequence[NewUpload]) -> list[Upload]:
+    """Record these uploads of the job; of one whose table and name are there already, return that one.
 
-    Its file counts behind those that began before it, whichever of them arrives first.
+    Their files count in this order, behind those that began before them, whichever arrives first.
     """
-    found = lock_job(tx, new.job_id)
-    named = {"of_job": new.job_id, "table": new.table, "label": new.name}
-    earlier = tx.connection.execute(_NAMED, named).one_or_none()
-    if earlier is not None:
-        return upload_of(earlier)
-    _check_open(found)
-    _check_room(tx, found, new)
-    row = asdict(new)
-    row["table_name"] = row.pop("table")
-    times = {"created_at": tx.now, "last_updated": tx.now}
-    tx.connection.execute(insert(upload), row | times | {"received_bytes": 0, "ended": False})
-    announce_file(tx, new.job_id, new.table, new.name)
-    return one(tx, new.id)
+    found = lock_job(tx, job_id)
+    there = {(new.table, new.name): _named(tx, job_id, new) for new in files}
+    fresh = {(new.table, new.name): new for new in reversed(files) if there[new.table, new.name] is None}
+    if fresh:
+        _check_open(found)
+        _check_room(tx, found, len(fresh))
+        _insert(tx, job_id, [new for new in files if fresh.get((new.table, new.name)) is new])
+    return [there[new.table, new.name] or one(tx, fresh[new.table, new.name].id) for new in files]
+
+
+def _named(tx: Tx, job_id: str, new: NewUpload) -> Upload | None:
+    named = {"of_job": job_id, "table": new.table, "label": new.name}
+    found = tx.connection.execute(_NAMED, named).one_or_none()
+    return None if found is None else upload_of(found)
+
+
+def _insert(tx: Tx, job_id: str, files: Sequence[NewUpload]) -> None:
+    begun = {"job_id": job_id, "last_updated": tx.now, "received_bytes": 0, "ended": False}
+    for place, new in enumerate(files):
+        row = asdict(new)
+        row["table_name"] = row.pop("table")
+        # They are listed by when they began.
+        tx.connection.execute(_BEGIN, row | begun | {"created_at": tx.now + place * _APART_SECONDS})
+        announce_file(tx, job_id, new.table, new.name)
 
 
 def one(tx: Tx, upload_id: str, job_id: str | None = None) -> Upload:
@@ -143,10 +157,13 @@ def _check_open(found: AnyRow) -> None:
         raise StateError(f"Job {found.id} was started and takes no more files.", job=found.id)
 
 
-def _check_room(tx: Tx, found: AnyRow, new: NewUpload) -> None:
+def _check_room(tx: Tx, found: AnyRow, more: int) -> None:
     limit = tx.limits.files_per_job
-    if tx.connection.execute(_COUNT, {"of_job": new.job_id}).scalar_one() >= limit:
-        raise LimitError(f"Job {found.id} has {limit} files, which is the most a job may have.", limit=limit)
+    held = tx.connection.execute(_COUNT, {"of_job": found.id}).scalar_one()
+    if held + more > limit:
+        raise LimitError(
+            f"Job {found.id} has {held} files, and a job may have {limit}: {more} more can't be taken.", limit=limit
+        )
 
 
 def _check_bytes(tx: Tx, found: AnyRow, before: Upload, more: int) -> None:

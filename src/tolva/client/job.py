@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ import httpx2
 
 from tolva.client.http import Http
 from tolva.client.results import Results
-from tolva.client.sending import LocalFile, Steps, local_files, send_files
-from tolva.client.uploads import send_file
+from tolva.client.sending import Announced, LocalFile, Steps, local_file, local_files, send_files
+from tolva.client.uploads import announce, send_file
 from tolva.client.views import JobInfo, PartInfo
 from tolva.errors import StateError, UnreachableError
 
@@ -60,8 +60,9 @@ class Job:
         ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
         """
         with self._failure_told():
-            for there in self._send(LocalFile(table, name or Path(path).name, Path(path))):
-                on_bytes(there)
+            for announced in self._announce([local_file(table, path, name)]):
+                for there in self._send(announced):
+                    on_bytes(there)
 
     def upload_all(
         self,
@@ -77,7 +78,7 @@ class Job:
         ``upload``, and UsageError where two files of a table would have the same label.
         """
         with self._failure_told():
-            send_files(local_files(files, base), self._send, on_bytes)
+            send_files(self._announce(local_files(files, base)), self._send, on_bytes)
 
     def start(self) -> None:
         """Say that no more files will come."""
@@ -171,8 +172,11 @@ class Job:
         """Return a query's answer as a pandas DataFrame; pandas must be installed."""
         return self.arrow(query).to_pandas()
 
-    def _send(self, file: LocalFile) -> Steps:
-        return send_file(self._http, f"{self._path}/tus", file)
+    def _announce(self, files: Sequence[LocalFile]) -> list[Announced]:
+        return announce(self._http, self._path, files)
+
+    def _send(self, announced: Announced) -> Steps:
+        return send_file(self._http, self._path, announced)
 
     @contextmanager
     def _failure_told(self) -> Iterator[None]:

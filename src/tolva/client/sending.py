@@ -1,15 +1,17 @@
 """Several files on their way to a server at once, by whichever protocol.
 
-While one file waits for the server's disk another one's bytes go up. The server is told of the files one after the
-other: in that order those of a table count there, whichever comes first.
+The server is told of all files before the first is sent: it plans the work with their sizes in mind, and those of a
+table count in the order in which it was told of them. While one file waits for the server's disk another one's bytes
+go up.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import BinaryIO
@@ -22,48 +24,82 @@ _AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file to send: for which table, under which name, and where it is."""
+    """A file to send: for which table, under which name, where it is and how long.
+
+    ``leads``: it is its table's first, and others wait until the server has its beginning.
+    """
 
     table: str
     name: str
     path: Path
+    bytes: int
+    leads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A file that the server was told of: the id of its upload, and what the server had of it then."""
+
+    file: LocalFile
+    upload: str
+    received_bytes: int
+    ended: bool
 
 
 Steps = Generator[int, None, None]
-Send = Callable[[LocalFile], Steps]
-"""Sends a file step by step, and yields how many of its bytes the server has for good.
+Send = Callable[[Announced], Steps]
+"""Sends what the server lacks of a file step by step.
 
-First when the server was told of the file; then now and then, and last when it is whole.
+Yields how many of its bytes the server has for good: first what it had, then now and then, and last all of them.
 """
+
+
+def local_file(table: str, path: str | Path, name: str | None = None) -> LocalFile:
+    """Return the file at ``path``, called by its own name if by no other. InputError if it can't be looked at."""
+    path = Path(path)
+    try:
+        return LocalFile(table, name or path.name, path, path.stat().st_size)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def local_files(files: Mapping[str, Iterable[str | Path]], base: str | Path | None) -> list[LocalFile]:
     """Return the files of each table in their order, the first of each table before all others.
 
     With those the server knows the tables' columns, and work begins. Files below the folder ``base`` are called by
-    their path from it. UsageError if two files of a table would have the same name.
+    their path from it. UsageError if two files of a table would have the same name; InputError as ``local_file``.
     """
-    found = [LocalFile(table, _name(Path(path), base), Path(path)) for table, paths in files.items() for path in paths]
+    found = [local_file(table, path, _name(Path(path), base)) for table, paths in files.items() for path in paths]
     names: dict[tuple[str, str], Path] = {}
     for file in found:
         other = names.setdefault((file.table, file.name), file.path)
         if other is not file.path:
             raise UsageError(f"Table {file.table}: {other} and {file.path} would both be sent as {file.name}.")
-    first = {file.table: file for file in reversed(found)}
-    return sorted(found, key=lambda file: file is not first[file.table])
+    # An empty file tells nothing of its table, so it leads where there are no others.
+    first = {file.table: file for file in reversed(found) if not file.bytes}
+    first |= {file.table: file for file in reversed(found) if file.bytes}
+    ordered = (replace(file, leads=file is first[file.table]) for file in found)
+    return sorted(ordered, key=lambda file: not file.leads)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that is to be sent; InputError if it can't be read."""
+def opened(file: LocalFile) -> Iterator[BinaryIO]:
+    """Open a file that is to be sent; InputError if it can't be read, or has another length than it was found with."""
     try:
-        with path.open("rb") as source:
+        with file.path.open("rb") as source:
+            size = os.fstat(source.fileno()).st_size
+            if size != file.bytes:
+                raise InputError(
+                    f"{file.path} had {file.bytes} bytes when it was announced and has {size} now. "
+                    "Leave files alone until they were sent, then send this one to another job.",
+                    file=str(file.path),
+                )
             yield source
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}.", file=str(path)) from None
+        raise _unreadable(file.path, error) from None
 
 
-def send_files(files: Sequence[LocalFile], send: Send, on_bytes: Callable[[int], None] = lambda _: None) -> None:
+def send_files(files: Sequence[Announced], send: Send, on_bytes: Callable[[int], None] = lambda _: None) -> None:
     """Send the files, two at a time; tell ``on_bytes``, in this thread, how many bytes of all are there.
 
     The first error of any file ends all of them, and is raised. Whatever interrupts this thread ends them, too; it
@@ -92,13 +128,12 @@ class _Lanes:
     ``news`` is how many bytes more are there, the error that ended a thread, or None where one has no more to do.
     """
 
-    def __init__(self, files: Iterable[LocalFile], send: Send) -> None:
+    def __init__(self, files: Iterable[Announced], send: Send) -> None:
         self.news: SimpleQueue[int | Exception | None] = SimpleQueue()
         self._files = iter(files)
         self._send = send
         self._turn = threading.Lock()
         self._changed = threading.Condition()
-        self._first: dict[str, LocalFile] = {}
         self._known: set[str] = set()
         self._stopped = False
 
@@ -119,34 +154,34 @@ class _Lanes:
 
     def _send_next(self) -> bool:
         with self._turn:
-            file = next(self._files, None)
-            if file is None or self._stopped:
-                return False
-            steps = self._send(file)
-            reached: int | None = next(steps)
-            first = self._first.setdefault(file.table, file)
+            announced = next(self._files, None)
+        if announced is None:
+            return False
+        self._await_columns(announced.file)
         there = 0
-        with closing(steps):
-            self._await_columns(file, first)
-            while reached is not None and not self._stopped:
+        with closing(self._send(announced)) as steps:
+            while not self._stopped and (reached := next(steps, None)) is not None:
                 if reached > there:
                     self.news.put(reached - there)
-                    self._note_columns(file)
+                    self._note_columns(announced.file)
                     there = reached
-                reached = next(steps, None)
-        self._note_columns(file)
+        self._note_columns(announced.file)
         return not self._stopped
 
-    def _await_columns(self, file: LocalFile, first: LocalFile) -> None:
+    def _await_columns(self, file: LocalFile) -> None:
         """Wait until the server has the beginning of the table's first file, which decides the table's columns."""
         with self._changed:
-            self._changed.wait_for(lambda: file is first or file.table in self._known or self._stopped)
+            self._changed.wait_for(lambda: file.leads or file.table in self._known or self._stopped)
 
     def _note_columns(self, file: LocalFile) -> None:
         if file.table not in self._known:
             with self._changed:
                 self._known.add(file.table)
                 self._changed.notify_all()
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} can't be read: {error.strerror}.", file=str(path))
 
 
 def _name(path: Path, base: str | Path | None) -> str:

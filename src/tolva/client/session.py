@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tolva.client.downloads import Downloads
-from tolva.client.sending import LocalFile, Steps, local_files, opened, send_files
+from tolva.client.sending import Announced, LocalFile, Steps, local_files, opened, send_files
 from tolva.client.views import JobInfo, PartInfo
 from tolva.errors import ConflictError, NotAllowedError, NotFoundError, StateError, TolvaError, UnreachableError
 from tolva.protocol import MAX_DATA_BYTES, PATH, PING_SECONDS, SILENCE_SECONDS, SUBPROTOCOL, WINDOW_BYTES, Frame
@@ -169,7 +168,8 @@ class _Connection:
     def _send_files(self, job: str) -> None:
         """Send every file and say that these are all; a job that is over already takes none, and that is all right."""
         try:
-            send_files(local_files(self._work.files, self._work.base), partial(self._upload, job))
+            found = local_files(self._work.files, self._work.base)
+            send_files([self._announce(job, file) for file in found], self._upload)
             self._ask("start_job", job=job)
         except ConflictError:
             raise
@@ -177,15 +177,18 @@ class _Connection:
             # The job has failed over what it has: why it failed is what should be heard, and will be.
             return
 
-    def _upload(self, job: str, file: LocalFile) -> Steps:
-        with opened(file.path) as source:
-            size = file.path.stat().st_size
-            answer = self._ask("upload", job=job, table=file.table, name=file.name, bytes=size)
-            upload, offset = answer["upload"], answer["received_bytes"]
-            self._stored[upload] = offset
-            yield offset
-            if answer["ended"]:
-                return
+    def _announce(self, job: str, file: LocalFile) -> Announced:
+        answer = self._ask("upload", job=job, table=file.table, name=file.name, bytes=file.bytes)
+        announced = Announced(file, answer["upload"], answer["received_bytes"], answer["ended"])
+        self._stored[announced.upload] = announced.received_bytes
+        return announced
+
+    def _upload(self, announced: Announced) -> Steps:
+        upload, offset = announced.upload, announced.received_bytes
+        yield offset
+        if announced.ended:
+            return
+        with opened(announced.file) as source:
             source.seek(offset)
             while data := source.read(MAX_DATA_BYTES):
                 self._await_room(upload, offset)
@@ -196,7 +199,7 @@ class _Connection:
             self._ask("end_upload", upload=upload)
         except NotFoundError as error:
             raise self._refused.get(upload, error) from None
-        yield size
+        yield announced.file.bytes
 
     def _await_room(self, upload: str, offset: int) -> None:
         with self._acknowledged:

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from tolva.client.http import Http
-from tolva.client.sending import LocalFile, Steps, opened
+from tolva.client.sending import Announced, LocalFile, Steps, opened
 from tolva.errors import ConflictError, UnreachableError
+from tolva.protocol import MAX_ANNOUNCED_FILES
 
 _VERSION = {"Tus-Resumable": "1.0.0"}
-_BLOCK_BYTES = 16 * 2**20
+_REQUEST_BYTES = 64 * 2**20
+"""At the end of each request the server stores what is in no chunk yet, to store it again with its chunk."""
+
+_FIRST_BYTES = 2**20
+"""Of a file that others wait for, the first request brings as much as tells a table's columns."""
+
+_BLOCK_BYTES = 2**20
 _TRIES = 10
 
 
-def send_file(http: Http, path: str, file: LocalFile) -> Steps:
-    """Send a file to the tus endpoint at ``path``; yield how far it is: first when it was announced, then by blocks.
+def announce(http: Http, job: str, files: Sequence[LocalFile]) -> list[Announced]:
+    """Tell the server of the files, in this order, for the job at the path ``job``."""
+    found: list[Announced] = []
+    for start in range(0, len(files), MAX_ANNOUNCED_FILES):
+        some = files[start : start + MAX_ANNOUNCED_FILES]
+        said = [{"table": file.table, "name": file.name, "bytes": file.bytes} for file in some]
+        there = http.call("POST", f"{job}/files", json={"files": said}).json()["files"]
+        found += [
+            Announced(file, upload["id"], upload["received_bytes"], upload["ended"])
+            for file, upload in zip(some, there, strict=True)
+        ]
+    return found
+
+
+def send_file(http: Http, job: str, announced: Announced) -> Steps:
+    """Send a file of the job at the path ``job`` by tus; yield how far it is: how far it was, then after each request.
 
     InputError if it can't be read; UnreachableError when ten tries in a row get no further.
     """
-    with opened(file.path) as source:
-        size = file.path.stat().st_size
-        metadata = f"table {_encoded(file.table)},name {_encoded(file.name)}"
-        headers = _VERSION | {"Upload-Length": str(size), "Upload-Metadata": metadata}
-        answer = http.call("POST", path, headers=headers).headers
-        place, offset, tries = answer["location"], int(answer["upload-offset"]), 0
+    file, offset, tries = announced.file, announced.received_bytes, 0
+    place = f"{job}/tus/{announced.upload}"
+    with opened(file) as source:
         yield offset
-        while offset < size:
-            source.seek(offset)
+        if not file.bytes and not announced.ended:
+            _append(http, place, source, 0, 0)
+        while offset < file.bytes:
+            most = _FIRST_BYTES if file.leads and offset == 0 else _REQUEST_BYTES
             try:
-                reached = _append(http, place, offset, source.read(_BLOCK_BYTES))
+                reached = _append(http, place, source, offset, min(most, file.bytes - offset))
             except (ConflictError, UnreachableError):
                 # The server has more or less than this end thought; it knows best.
                 tries += 1
@@ -44,11 +65,18 @@ def _offset(http: Http, place: str) -> int:
     return int(http.call("HEAD", place, headers=_VERSION).headers["upload-offset"])
 
 
-def _append(http: Http, place: str, offset: int, data: bytes) -> int:
-    headers = _VERSION | {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
-    answer = http.call("PATCH", place, repeat=False, headers=headers, content=data)
+def _append(http: Http, place: str, source: BinaryIO, offset: int, length: int) -> int:
+    headers = _VERSION | {
+        "Upload-Offset": str(offset),
+        "Content-Type": "application/offset+octet-stream",
+        "Content-Length": str(length),
+    }
+    answer = http.call("PATCH", place, repeat=False, headers=headers, content=_blocks(source, offset, length))
     return int(answer.headers["upload-offset"])
 
 
-def _encoded(value: str) -> str:
-    return base64.b64encode(value.encode()).decode()
+def _blocks(source: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+    source.seek(offset)
+    while length and (block := source.read(min(length, _BLOCK_BYTES))):
+        yield block
+        length -= len(block)

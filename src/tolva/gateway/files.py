@@ -11,17 +11,20 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from tolva.errors import ConflictError, TolvaError, UsageError
 from tolva.gateway.access import Called
+from tolva.gateway.bodies import json_body, read_json
 from tolva.gateway.hands import by_hand
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, FileListView, FileView, file_view
 from tolva.jobs.receiver import Receiver
 from tolva.jobs.service import JobService
-from tolva.model import Upload
+from tolva.model import NewUpload, Upload
+from tolva.protocol import MAX_ANNOUNCED_FILES
 
 router = APIRouter(prefix=API, tags=["files"])
 
@@ -36,6 +39,38 @@ BODY = {"requestBody": {"required": True, "content": {"application/octet-stream"
 def files(job_id: str, service: Service, caller: Called) -> FileListView:
     """List the files that were sent or are on their way, with the bytes that are stored of each."""
     return FileListView(files=[file_view(upload) for upload in service.uploads.of_job(job_id, caller.scope)])
+
+
+class NewFileView(BaseModel):
+    """A file that will be sent. ``sha256`` (hexadecimal): nothing of it is worked on before it is whole and has it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: str
+    name: str
+    bytes: Annotated[int, Field(ge=0, le=2**62)]
+    sha256: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
+
+
+class NewFileListView(BaseModel):
+    """Files that will be sent, in the order in which they count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: Annotated[list[NewFileView], Field(min_length=1, max_length=MAX_ANNOUNCED_FILES)]
+
+
+@router.post("/jobs/{job_id}/files", status_code=201, openapi_extra=json_body(NewFileListView))
+async def announce(job_id: str, request: Request, service: Service, caller: Called) -> FileListView:
+    """Announce many files at once, whose bytes go on by tus: each one's at ``/tus/ID`` of the job, with its ``id``.
+
+    They count in this order, whichever comes first. The job is planned with the bytes of all of them in mind, so it is
+    well to announce them before the first is sent. One that was announced before is found there again, with its bytes.
+    """
+    announced = await read_json(request, NewFileListView)
+    new = (NewUpload(each.table, each.name, each.bytes, each.sha256) for each in announced.files)
+    uploads = await run_in_threadpool(service.uploads.begin, job_id, caller.scope, *new)
+    return FileListView(files=[file_view(upload) for upload in uploads])
 
 
 @router.put(
@@ -58,9 +93,8 @@ async def put(
     With a sha256 (``Digest`` or ``Repr-Digest``) nothing of the file is worked on before it is whole and verified.
     """
     sha256 = declared_sha256(repr_digest or digest)
-    upload = await run_in_threadpool(
-        service.uploads.begin, job_id, caller.scope, table, name, size_bytes=content_length, sha256=sha256
-    )
+    new = NewUpload(table, name, content_length, sha256)
+    [upload] = await run_in_threadpool(service.uploads.begin, job_id, caller.scope, new)
     body = Body(request)
     seen = await _skip(body, upload)
     if upload.ended:

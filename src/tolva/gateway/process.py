@@ -16,6 +16,7 @@ from tolva.gateway.multipart import FormFile
 from tolva.gateway.services import Service
 from tolva.jobs.documents import JobDocument
 from tolva.jobs.receiver import Receiver
+from tolva.model import NewUpload
 
 router = APIRouter(tags=["small jobs"])
 
@@ -59,7 +60,8 @@ async def process(request: Request, service: Service, caller: Called) -> Process
     async with cancelled_on_failure(service, job.id):
         blocks = _large(form.blocks())
         first = await anext(blocks)
-        upload = await run_in_threadpool(service.uploads.begin, job.id, caller.scope, table, form.name or _FIELD)
+        new = NewUpload(table, form.name or _FIELD)
+        [upload] = await run_in_threadpool(service.uploads.begin, job.id, caller.scope, new)
         receiver = await by_hand(service.uploads.receive, upload)
         lines = await _take(receiver, first, blocks)
         await by_hand(receiver.end)

@@ -16,7 +16,7 @@ from tolva.gateway.jobs import wait_as_preferred
 from tolva.gateway.services import Service
 from tolva.gateway.views import API, JobDetailView, detail_view
 from tolva.jobs.documents import JobDocument, validate
-from tolva.model import StoredTable
+from tolva.model import NewUpload, StoredTable
 
 router = APIRouter(prefix=API, tags=["tables"])
 
@@ -94,9 +94,8 @@ async def replace(
     sha256 = declared_sha256(repr_digest or digest)
     job = await run_in_threadpool(service.submit, document, caller.client)
     async with cancelled_on_failure(service, job.id):
-        upload = await run_in_threadpool(
-            service.uploads.begin, job.id, caller.scope, table, label, size_bytes=content_length, sha256=sha256
-        )
+        new = NewUpload(table, label, content_length, sha256)
+        [upload] = await run_in_threadpool(service.uploads.begin, job.id, caller.scope, new)
         receiver = await by_hand(service.uploads.receive, upload)
         await take(Body(request), receiver)
         await run_in_threadpool(service.start_job, job.id, caller.scope)

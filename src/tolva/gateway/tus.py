@@ -27,7 +27,7 @@ from tolva.gateway.services import Service
 from tolva.gateway.views import API
 from tolva.jobs.receiver import Receiver
 from tolva.jobs.service import JobService
-from tolva.model import Upload
+from tolva.model import NewUpload, Upload
 
 router = APIRouter(prefix=f"{API}/jobs/{{job_id}}/tus", tags=["files"])
 
@@ -90,7 +90,7 @@ def create(
     sha256 = said.get("sha256")
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise UsageError("Upload-Metadata: sha256 is that of the whole file, 64 hexadecimal digits in lower case.")
-    upload = service.uploads.begin(job_id, caller.scope, table, name, size_bytes=upload_length, sha256=sha256)
+    [upload] = service.uploads.begin(job_id, caller.scope, NewUpload(table, name, upload_length, sha256))
     if upload_length == 0 and not upload.ended:
         upload = service.uploads.receive(upload).end()
     _say(response, service, upload)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -47,30 +46,19 @@ class Uploads:
         # Whose a job is and which tables it takes never changes, and files come by many small calls.
         self._tables = lru_cache(maxsize=_KEPT_TABLES)(self._load_tables)
 
-    def begin(
-        self,
-        job_id: str,
-        client: str | None,
-        table: str,
-        name: str,
-        *,
-        size_bytes: int | None = None,
-        sha256: str | None = None,
-    ) -> Upload:
-        """Announce a file of an uploaded table, or return the upload of that table and name as it stands.
+    def begin(self, job_id: str, client: str | None, *files: NewUpload) -> list[Upload]:
+        """Announce files of uploaded tables; of a table and name that are there, return the upload as it stands.
 
-        ``name`` is a label and never becomes a path. NotFoundError for a table that the job doesn't upload;
-        ConflictError when another length or sha256 was declared before.
+        The files count in this order. Their names are labels and never become paths. NotFoundError for a table that
+        the job doesn't upload; ConflictError for a file that was announced with another length or sha256 before.
         """
-        self._spec(job_id, client, table)
-        _check_name(name)
-        new = NewUpload(secrets.token_hex(8), job_id, table, name, size_bytes, sha256)
-        upload = self._catalog.begin_upload(new)
-        # One that was announced without a sha256 is worked on unverified, unless it is whole and has it.
-        known = upload.digest if upload.ended else upload.sha256
-        if (size_bytes is not None and upload.bytes not in (None, size_bytes)) or sha256 not in (None, known):
-            raise ConflictError(f"{table}/{name} was announced with another length or sha256.", upload=upload.id)
-        return upload
+        for file in files:
+            self._spec(job_id, client, file.table)
+            _check_name(file.name)
+        begun = self._catalog.begin_uploads(job_id, files)
+        for file, upload in zip(files, begun, strict=True):
+            _check_same(file, upload)
+        return begun
 
     def one(self, job_id: str, client: str | None, upload_id: str) -> Upload:
         """Return an upload of the job."""
@@ -130,6 +118,14 @@ class Uploads:
             known = ", ".join(tables) or "none"
             raise NotFoundError(f"Job {job_id} takes no files for a table {table}; it does for: {known}.", job=job_id)
         return tables[table]
+
+
+def _check_same(file: NewUpload, upload: Upload) -> None:
+    # One that was announced without a sha256 is worked on unverified, unless it is whole and has it.
+    known = upload.digest if upload.ended else upload.sha256
+    size_differs = file.bytes is not None and upload.bytes not in (None, file.bytes)
+    if size_differs or file.sha256 not in (None, known):
+        raise ConflictError(f"{file.table}/{file.name} was announced with another length or sha256.", upload=upload.id)
 
 
 def _check_name(name: str) -> None:

@@ -13,6 +13,7 @@ from tolva.gateway.session.messages import EndUpload, Upload
 from tolva.gateway.session.wire import Wire
 from tolva.jobs.receiver import Receiver
 from tolva.jobs.service import JobService
+from tolva.model import NewUpload
 from tolva.protocol import WINDOW_BYTES, Frame
 
 _SAVE_BYTES = WINDOW_BYTES // 2
@@ -26,21 +27,16 @@ class Uploads:
         self._service = service
         self._caller = caller
         self._wire = wire
+        self._jobs: dict[str, str] = {}
+        """The job of each upload that was begun here. Its receiver is opened with its first bytes."""
         self._receivers: dict[str, Receiver] = {}
 
     async def begin(self, message: Upload) -> None:
         """Answer how much of the file is there; its frames follow on from that."""
-        upload = await run_in_threadpool(
-            self._service.uploads.begin,
-            message.job,
-            self._caller.scope,
-            message.table,
-            message.name,
-            size_bytes=message.bytes,
-            sha256=message.sha256,
-        )
-        if not upload.ended and upload.id not in self._receivers:
-            self._receivers[upload.id] = await by_hand(self._service.uploads.receive, upload)
+        new = NewUpload(message.table, message.name, message.bytes, message.sha256)
+        [upload] = await run_in_threadpool(self._service.uploads.begin, message.job, self._caller.scope, new)
+        if not upload.ended:
+            self._jobs[upload.id] = message.job
         await self._wire.say(
             "upload",
             request=message.request,
@@ -52,7 +48,7 @@ class Uploads:
 
     async def take(self, frame: Frame) -> None:
         """Take a frame's bytes. ConflictError when they don't follow on those before."""
-        receiver = self._receiver(frame.subject)
+        receiver = await self._receiver(frame.subject)
         if frame.offset != receiver.received_bytes:
             raise ConflictError(
                 f"Upload {frame.subject} has {receiver.received_bytes} bytes; one at {frame.offset} doesn't follow.",
@@ -66,7 +62,7 @@ class Uploads:
                 await by_hand(receiver.save)
         except (TolvaError, asyncio.CancelledError):
             # Cancelled, it isn't known whether these bytes could be taken.
-            del self._receivers[frame.subject]
+            self._close(frame.subject)
             await by_hand(receiver.abandon)
             raise
         if receiver.upload.received_bytes > before:
@@ -74,14 +70,14 @@ class Uploads:
 
     async def end(self, message: EndUpload) -> None:
         """Note that the file is whole."""
-        receiver = self._receiver(message.upload)
+        receiver = await self._receiver(message.upload)
         try:
             upload = await by_hand(receiver.end)
         except (TolvaError, asyncio.CancelledError):
-            del self._receivers[message.upload]
+            self._close(message.upload)
             await by_hand(receiver.abandon)
             raise
-        del self._receivers[message.upload]
+        self._close(message.upload)
         await self._wire.say(
             "uploaded", request=message.request, upload=upload.id, received_bytes=upload.received_bytes
         )
@@ -96,8 +92,16 @@ class Uploads:
                 await by_hand(receiver.abandon)
         self._receivers.clear()
 
-    def _receiver(self, upload_id: str) -> Receiver:
+    async def _receiver(self, upload_id: str) -> Receiver:
         receiver = self._receivers.get(upload_id)
-        if receiver is None:
+        if receiver is not None:
+            return receiver
+        if upload_id not in self._jobs:
             raise NotFoundError(f"There is no upload {upload_id} open here; say upload first.", upload=upload_id)
+        uploads = self._service.uploads
+        upload = await run_in_threadpool(uploads.one, self._jobs[upload_id], self._caller.scope, upload_id)
+        receiver = self._receivers[upload_id] = await by_hand(uploads.receive, upload)
         return receiver
+
+    def _close(self, upload_id: str) -> None:
+        del self._jobs[upload_id], self._receivers[upload_id]
