@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Load(threading.Thread):
         self._stop_asked = stop
         self._chance = random.Random(SEED + number)
         self.jobs: list[str] = []
+        self.forgotten: set[str] = set()
         self.done = 0
         self.error: BaseException | None = None
 
@@ -59,14 +61,36 @@ class Load(threading.Thread):
     def upload(self) -> None:
         job = self._submit(question(columns={"a": "BIGINT", "b": "VARCHAR"}))
         count, total = 0, 0
+        files: dict[str, bytes] = {}
         for n in range(self._chance.randint(1, 3)):
             size = self._chance.choice([0, 10, 20_000])
             content = HEADER + rows(n * 100_000, size)
-            content = gzip.compress(content, mtime=0) if self._chance.random() < 0.3 else content
-            self._insist(lambda api, n=n, content=content: api.put_file(job, f"t/{n}.csv", content), {200, 201})
+            files[f"{n}.csv"] = gzip.compress(content, mtime=0) if self._chance.random() < 0.3 else content
             count, total = count + size, total + sum(range(n * 100_000, n * 100_000 + size))
+        self._chance.choice([self._put, self._resume])(job, files)
         self._insist(lambda api: api.start_job(job), {202})
         assert self._answer(job) == (f"n,s\n{count},{total}\n" if count else "n,s\n0,\n")
+        if self._chance.random() < 0.5:
+            # Not found: the request that was killed had done it.
+            self._insist(lambda api: api.delete(f"/api/v1/jobs/{job}"), {204, 404})
+            self.forgotten.add(job)
+
+    def _put(self, job: str, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            self._insist(lambda api, n=name, content=content: api.put_file(job, f"t/{n}", content), {200, 201})
+
+    def _resume(self, job: str, files: dict[str, bytes]) -> None:
+        """Announce the files together, and send each by some requests that go on where the server is."""
+        said = {"files": [{"table": "t", "name": name, "bytes": len(content)} for name, content in files.items()]}
+        told = self._insist(lambda api: api.post(f"/api/v1/jobs/{job}/files", json=said), {201}).json()["files"]
+        assert [upload["name"] for upload in told] == list(files)
+        for upload, content in zip(told, files.values(), strict=True):
+            place = f"/api/v1/jobs/{job}/tus/{upload['id']}"
+            most = self._chance.choice([len(content), len(content) // 3 + 1])
+            reached = -1
+            while reached < len(content):
+                append = partial(_append, place=place, content=content, most=most)
+                reached = int(self._insist(append, {204}).headers["upload-offset"])
 
     def _submit(self, document: dict[str, Any]) -> str:
         key = {"Idempotency-Key": f"{self._number}-{len(self.jobs)}"}
@@ -99,6 +123,17 @@ class Load(threading.Thread):
             assert time.monotonic() < deadline, answer.text
 
 
+def _append(api: Api, place: str, content: bytes, most: int) -> httpx2.Response:
+    """Send the next bytes of a file, at most so many, from where the server is."""
+    version = {"Tus-Resumable": "1.0.0"}
+    found = api.head(place, headers=version)
+    if found.is_error:
+        return found
+    offset = int(found.headers["upload-offset"])
+    headers = version | {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    return api.patch(place, content=content[offset : offset + most], headers=headers)
+
+
 def _undisturbed(server: Server) -> float:
     """Return how long one job of each sort takes together."""
     load = Load(server, LOADS, threading.Event())
@@ -125,6 +160,14 @@ def _breathe(loads: list[Load]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while any(load.done == done and load.error is None for load, done in zip(loads, before, strict=True)):
         assert time.monotonic() < deadline, "no job ends, though nothing is killed"
+        time.sleep(0.05)
+
+
+def _wait_until_gone(server: Server, jobs: set[str]) -> None:
+    """Wait until nothing is stored of these jobs."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while left := jobs & {path.name for path in (server.folder / "state" / "storage" / "jobs").glob("*")}:
+        assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
 
@@ -158,9 +201,11 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
             if load.error is not None:
                 raise load.error
         accepted = [job for load in loads for job in load.jobs]
+        forgotten = {job for load in loads for job in load.forgotten}
         with server.client() as api:
             there = list(_all_jobs(api))
-        assert sorted(there) == sorted(accepted)
-        print(f"{len(accepted)} jobs")
+        assert sorted(there) == sorted(set(accepted) - forgotten)
+        _wait_until_gone(server, forgotten)
+        print(f"{len(accepted)} jobs, {len(forgotten)} of them deleted")
     finally:
         server.close()
