@@ -17,11 +17,11 @@ SILENCE_SECONDS = 30.0
 PING_SECONDS = 10.0
 """An end that has nothing to say says ``ping`` so often."""
 
-MAX_DATA_BYTES = 256 * 2**10
+MAX_DATA_BYTES = 512 * 2**10
 """The most data in one binary frame, in either direction."""
 
-WINDOW_BYTES = 8 * 2**20
-"""The most result bytes on their way without an acknowledgement; and as many upload bytes."""
+WINDOW_BYTES = 32 * 2**20
+"""The most bytes of an upload on their way without an acknowledgement; its sender must be able to say them again."""
 
 MAX_ANNOUNCED_FILES = 1000
 """The most files that one HTTP request announces."""

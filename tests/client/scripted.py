@@ -12,7 +12,10 @@ from typing import Any
 from websockets.sync.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tolva.protocol import SUBPROTOCOL
+from tolva.protocol import MAX_DATA_BYTES, SUBPROTOCOL, WINDOW_BYTES
+
+CONNECTION = {"type": "connection", "max_data_bytes": MAX_DATA_BYTES, "window_bytes": WINDOW_BYTES}
+"""The answer to ``begin_connection``."""
 
 
 def of_sessions(talk: Callable[[ServerConnection], None], **options: Any) -> Server:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from scripted import answer, listening, of_sessions
+from scripted import CONNECTION, answer, listening, of_sessions
 from websockets.sync.server import ServerConnection
 
 from patience import within
@@ -235,7 +235,7 @@ def that_stops_reading(stalled: threading.Semaphore) -> Iterator[str]:
             if said["type"] == "upload":
                 uploads += 1
             answers = {
-                "begin_connection": {"type": "connection"},
+                "begin_connection": CONNECTION,
                 "submit_job": {"type": "job", "job": JOB},
                 "follow": {"type": "following"},
                 "upload": {"type": "upload", "upload": f"{uploads:016}", "received_bytes": 0, "ended": False},

@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cutting_proxy import cutting
 from sales import DOCUMENT, Sales, check_answers
-from scripted import answer, listening, of_sessions
+from scripted import CONNECTION, answer, listening, of_sessions
 from served import Server, served
 from starlette.websockets import WebSocketState
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -156,7 +156,7 @@ def refusing(refusal: TolvaError) -> Iterator[str]:
                 continue
             said = json.loads(message)
             answers: dict[str, dict[str, Any]] = {
-                "begin_connection": {"type": "connection"},
+                "begin_connection": CONNECTION,
                 "submit_job": {"type": "job", "job": FAILED_JOB | {"status": "pending", "error": None}},
                 "follow": {"type": "following"},
                 "upload": {"type": "upload", "upload": "0123456789abcdef", "received_bytes": 0, "ended": False},
@@ -183,6 +183,43 @@ def test_a_refused_frame_tells_why(refusal: TolvaError, raised: type[TolvaError]
     (tmp_path / "file.csv").write_bytes(b"a\n1\n")
     with refusing(refusal) as url, pytest.raises(raised):
         run_session(url, None, Work(DOCUMENT, {"sales": [tmp_path / "file.csv"]}, tmp_path / "out"), quiet)
+
+
+def test_frames_and_window_are_as_the_server_says(tmp_path: Path) -> None:
+    sent: list[tuple[int, int]] = []
+    ahead: list[str | bytes] = []
+
+    def talk(socket: ServerConnection) -> None:
+        for message in socket:
+            if isinstance(message, bytes):
+                frame = Frame.decode(message)
+                sent.append((frame.offset, len(frame.data)))
+                reached = frame.offset + len(frame.data)
+                if reached % 300:
+                    continue
+                with suppress(TimeoutError):
+                    ahead.append(socket.recv(0.05))
+                socket.send(json.dumps({"type": "received", "upload": frame.subject, "received_bytes": reached}))
+                continue
+            said = json.loads(message)
+            answers: dict[str, dict[str, Any]] = {
+                "begin_connection": CONNECTION | {"max_data_bytes": 100, "window_bytes": 300},
+                "submit_job": {"type": "job", "job": FAILED_JOB | {"status": "pending", "error": None}},
+                "follow": {"type": "following"},
+                "upload": {"type": "upload", "upload": "0123456789abcdef", "received_bytes": 0, "ended": False},
+                "end_upload": {"type": "uploaded"},
+                "start_job": {"type": "job"},
+            }
+            answer(socket, said, answers)
+            if said["type"] == "start_job":
+                socket.send(json.dumps({"type": "finished", "job": FAILED_JOB}))
+
+    (tmp_path / "file.csv").write_bytes(b"a\n" + b"1\n" * 499)
+    files = {"sales": [tmp_path / "file.csv"]}
+    with listening(of_sessions(talk)) as url, pytest.raises(QueryError):
+        run_session(url, None, Work(DOCUMENT, files, tmp_path / "out"), quiet)
+    assert sent == [(offset, 100) for offset in range(0, 1000, 100)]
+    assert ahead == []
 
 
 def test_a_foreign_page_is_turned_away(server: Server) -> None:

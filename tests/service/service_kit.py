@@ -25,7 +25,9 @@ HEADER = b"a,b\n"
 class House:
     """A service, and the catalog and storage it works on."""
 
-    def __init__(self, folder: Path, *, workers: int = 1, kept: Kept | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int = 1, kept: Kept | None = None, upload_chunk_bytes: int = 1000
+    ) -> None:
         self.settings = Settings(
             state=folder / "state",
             workers=workers,
@@ -47,7 +49,7 @@ class House:
             ServiceSettings(
                 crew=CrewSettings(name="test", workers=workers),
                 chunk_bytes=1000,
-                upload_chunk_bytes=1000,
+                upload_chunk_bytes=upload_chunk_bytes,
                 data=folder,
                 kept=kept or Kept(),
             ),

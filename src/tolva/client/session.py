@@ -124,6 +124,7 @@ class _Connection:
         self._on_heard = on_heard
         self._numbers = itertools.count(1)
         self._answers: dict[int, queue.SimpleQueue[dict[str, Any] | Exception]] = {}
+        self._max_data_bytes, self._window_bytes = MAX_DATA_BYTES, WINDOW_BYTES
         self._acknowledged = threading.Condition()
         self._stored: dict[str, int] = {}
         self._refused: dict[str, TolvaError] = {}
@@ -190,7 +191,7 @@ class _Connection:
             return
         with opened(announced.file) as source:
             source.seek(offset)
-            while data := source.read(MAX_DATA_BYTES):
+            while data := source.read(self._max_data_bytes):
                 self._await_room(upload, offset)
                 self._send(Frame(upload, 0, offset, data).encode())
                 offset += len(data)
@@ -205,7 +206,9 @@ class _Connection:
         with self._acknowledged:
             self._acknowledged.wait_for(
                 lambda: (
-                    offset - self._stored[upload] < WINDOW_BYTES or upload in self._refused or self._cause is not None
+                    offset - self._stored[upload] < self._window_bytes
+                    or upload in self._refused
+                    or self._cause is not None
                 )
             )
         if self._cause is not None:
@@ -263,6 +266,8 @@ class _Connection:
             return
         value = json.loads(message)
         match value["type"]:
+            case "connection":
+                self._max_data_bytes, self._window_bytes = value["max_data_bytes"], value["window_bytes"]
             case "progress":
                 self._on_progress(JobInfo.from_json(value["job"]))
             case "received":
@@ -274,10 +279,7 @@ class _Connection:
                 self._parts[value["number"]] = part
                 self._acknowledge(value["job"], part, self._downloads.begin(part, value["offset"]))
             case "finished":
-                info = JobInfo.from_json(value["job"])
-                if info.status is JobStatus.COMPLETED:
-                    self._downloads.check()
-                self._over.put(info)
+                self._finish(JobInfo.from_json(value["job"]))
             case "error":
                 self._fail(value)
             case "ping":
@@ -285,6 +287,11 @@ class _Connection:
             case _:
                 if value.get("request") in self._answers:
                     self._answers[value["request"]].put(value)
+
+    def _finish(self, info: JobInfo) -> None:
+        if info.status is JobStatus.COMPLETED:
+            self._downloads.check()
+        self._over.put(info)
 
     def _take_data(self, frame: Frame) -> None:
         part = self._parts[frame.number]

@@ -96,14 +96,19 @@ class Receiver:
         """Go on with a sha256 that has seen all bytes received so far."""
         self._digest = digest
 
-    def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises as ``Catalog.receive``, InputError when they can't be of the table's format."""
+    def write(self, data: bytes) -> bool:
+        """Take the next bytes; return whether they completed an object, so that to save now stores little more.
+
+        Raises as ``Catalog.receive``, InputError when they can't be of the table's format.
+        """
+        before = self._objects
         start = 0
         while start < len(data):
             # Nothing is kept to be fed again once the file is known to be uncompressed: its bytes don't become more.
             end = start + _FED_BYTES if self._unsaved is not None else len(data)
             self._write(data[start:end])
             start = end
+        return self._objects > before
 
     def save(self) -> int:
         """Make all that was taken durable; return how many bytes of the file are."""

@@ -14,8 +14,11 @@ from tolva.gateway.views import detail_view, part_view
 from tolva.gateway.waiting import bell
 from tolva.jobs.service import JobService, Snapshot
 from tolva.model import Part
-from tolva.protocol import MAX_DATA_BYTES, WINDOW_BYTES, Frame
+from tolva.protocol import MAX_DATA_BYTES, Frame
 from tolva.states import JobStatus
+
+_WINDOW_BYTES = 8 * 2**20
+"""The most result bytes on their way without an acknowledgement."""
 
 
 class Window:
@@ -29,7 +32,7 @@ class Window:
     async def pass_through(self, size: int) -> None:
         """Wait until ``size`` more bytes may be sent."""
         async with self._room:
-            await self._room.wait_for(lambda: self._sent - self._taken < WINDOW_BYTES)
+            await self._room.wait_for(lambda: self._sent - self._taken < _WINDOW_BYTES)
             self._sent += size
 
     async def take(self, size: int) -> None:

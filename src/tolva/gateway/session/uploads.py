@@ -15,9 +15,13 @@ from tolva.jobs.receiver import Receiver
 from tolva.jobs.service import JobService
 from tolva.model import NewUpload
 from tolva.protocol import WINDOW_BYTES, Frame
+from tolva.storage import Buffer
 
-_SAVE_BYTES = WINDOW_BYTES // 2
-"""Bytes are made durable, and acknowledged, after so many at the latest; the window's other half comes meanwhile."""
+_SAVE_BYTES = WINDOW_BYTES // 4
+"""After so many, bytes are made durable and acknowledged when that is cheap: next to none are in no chunk yet."""
+
+_SAVE_ANYWAY_BYTES = WINDOW_BYTES // 2
+"""After so many they are in any case; the window's other half comes meanwhile."""
 
 
 class Uploads:
@@ -57,9 +61,7 @@ class Uploads:
             )
         before = receiver.upload.received_bytes
         try:
-            await by_hand(receiver.write, bytes(frame.data))
-            if receiver.received_bytes - receiver.upload.received_bytes >= _SAVE_BYTES:
-                await by_hand(receiver.save)
+            await by_hand(_take, receiver, frame.data)
         except (TolvaError, asyncio.CancelledError):
             # Cancelled, it isn't known whether these bytes could be taken.
             self._close(frame.subject)
@@ -105,3 +107,10 @@ class Uploads:
 
     def _close(self, upload_id: str) -> None:
         del self._jobs[upload_id], self._receivers[upload_id]
+
+
+def _take(receiver: Receiver, data: Buffer) -> None:
+    completed = receiver.write(bytes(data))
+    unsaved_bytes = receiver.received_bytes - receiver.upload.received_bytes
+    if unsaved_bytes >= (_SAVE_BYTES if completed else _SAVE_ANYWAY_BYTES):
+        receiver.save()
