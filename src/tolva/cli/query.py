@@ -49,7 +49,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="A SELECT.", metavar="SELECT")],
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", "-t", help="A table and its files; may be repeated.", metavar="NAME=GLOB"),
+        typer.Option("--table", "-t", help="A name for files; may be repeated.", metavar="NAME=GLOB"),
     ] = None,
     stored: Annotated[
         list[str] | None, typer.Option("--stored", help="A stored table, by its name; may be repeated.", metavar="NAME")
@@ -66,7 +66,7 @@ def sql(
 ) -> None:
     """Answer one question over files and stored tables.
 
-    Example: tolva sql "SELECT store_id, count(*) FROM t GROUP BY ALL" --table t='sales/*.csv' -o csv
+    Example: tolva sql "SELECT store_id, count(*) FROM 'sales/*.csv' GROUP BY ALL" -o csv
     """
     show = output or (Show.TABLE if sys.stdout.isatty() else Show.CSV)
     if show is Show.PARQUET and sys.stdout.isatty():
@@ -105,6 +105,7 @@ def _brief(query: str, tables: list[str], stored: list[str], show: Show) -> Quer
     from tolva.jobs.prepare import QueryBrief, Spec  # noqa: PLC0415 - keeps --help quick
     from tolva.plan import Format  # noqa: PLC0415 - likewise
     from tolva.planner import Query  # noqa: PLC0415 - likewise
+    from tolva.planner.file_names import file_names  # noqa: PLC0415 - likewise
 
     specs: dict[str, Spec] = {}
     for text in tables:
@@ -118,6 +119,13 @@ def _brief(query: str, tables: list[str], stored: list[str], show: Show) -> Quer
         if name.casefold() in map(str.casefold, specs):
             raise UsageError(f"--stored {name}: there is another table of that name; call that one otherwise.")
         specs[name] = Spec([], stored=name)
+    named = {name.casefold() for name in specs}
+    for name in file_names(query):
+        if name.casefold() in named:
+            continue
+        if name.casefold() in map(str.casefold, specs):
+            raise UsageError(f"{name} and another file differ in case only; call one otherwise: --table NAME={name}.")
+        specs[name] = Spec([name])
     return QueryBrief(specs, {_QUERY: Query(query, Format(_STORED_AS[show]))}, Path(), _ONE_PART_BYTES)
 
 

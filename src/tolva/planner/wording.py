@@ -1,4 +1,4 @@
-"""DuckDB's words for types that don't fit, in words for people: both sides named, and what would fit."""
+"""DuckDB's words in words for people: of types that don't fit both sides and what would, of files what to do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _NO_MATCH = re.compile(
 )
 _CANDIDATE = re.compile(r"\((.*)\) ->")
 _NAMED = re.compile(r'^(?:"[^"]*"|\w+) (?=[A-Z])')
+_FILE = re.compile(r'^Cannot access file "(?P<file>.*)" - file system operations are disabled by configuration$')
 _LITERAL_TYPES = {"INTEGER_LITERAL": "INTEGER", "STRING_LITERAL": "VARCHAR"}
 _OPERATORS = {"~~": "LIKE", "!~~": "NOT LIKE", "~~*": "ILIKE", "!~~*": "NOT ILIKE", "~~~": "GLOB"}
 _BOTH_SIDES = 2
@@ -18,9 +19,14 @@ _SHOWN_MAX = 6
 
 
 def plain(message: str) -> str:
-    """Return the message; if it says that types don't fit, in plainer words and with the types that would."""
+    """Return the message; about types that don't fit, and about files, in plainer words and with what would do."""
     for theirs, ours in _LITERAL_TYPES.items():
         message = message.replace(theirs, ours)
+    if (file := _FILE.match(message)) is not None:
+        return (
+            f"{file['file']} is none of the job's tables, and a query opens no files. Make it one, as in tables: "
+            f"{{t: {{files: {file['file']!r}}}}}, and ask FROM t."
+        )
     found = _NO_MATCH.match(message)
     if found is None:
         return message.replace(" - an explicit cast is required", ". Cast one of them, as in CAST(x AS VARCHAR).")
