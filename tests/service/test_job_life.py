@@ -170,6 +170,27 @@ def test_a_deletion_that_was_cut_short_is_finished_by_the_next_service(tmp_path:
     after.close()
 
 
+def test_a_stop_does_not_wait_for_a_long_deletion(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def delete_below(_: object, prefix: str, **__: object) -> None:
+        if prefix == "jobs/large":
+            at_it.set()
+            go_on.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(type(house.backends.storage), "delete_below", delete_below)
+    cleaner = Cleaner(house.backends, Kept(), settle_seconds=0.0)
+    cleaner.start()
+    cleaner.sweep_later("large")
+    assert at_it.wait(PATIENCE_SECONDS)
+    stopper = threading.Thread(target=cleaner.stop, args=(0.1,))
+    stopper.start()
+    stopper.join(PATIENCE_SECONDS)
+    assert not stopper.is_alive()
+    go_on.set()
+    cleaner.stop(PATIENCE_SECONDS)
+
+
 def test_what_cannot_be_deleted_is_tried_again_and_keeps_nothing_else_waiting(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

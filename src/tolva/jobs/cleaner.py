@@ -58,12 +58,13 @@ class Cleaner:
         self._sweeping.wake()
         self.wake()
 
-    def stop(self) -> None:
-        """Finish what is being deleted, and end. The next cleaner finds whatever is left."""
+    def stop(self, timeout_seconds: float) -> None:
+        """Leave off, and wait so long at most for what is being deleted. The next cleaner finds whatever is left."""
+        deadline = time.monotonic() + timeout_seconds
         self._cleaning.stop()
         self._sweeping.stop()
-        self._cleaning.join()
-        self._sweeping.join()
+        for thread in (self._cleaning, self._sweeping):
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def clean(self) -> list[str]:
         """Do one round; return the ids of the jobs whose files are gone for good."""

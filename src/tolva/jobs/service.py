@@ -125,8 +125,7 @@ class JobService:
         self._preparers.close()
         self._tender.stop()
         self._crew.stop(grace_seconds)
-        # It may be at many files; whoever kills it over those finds all tasks handed back.
-        self._cleaner.stop()
+        self._cleaner.stop(grace_seconds)
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
