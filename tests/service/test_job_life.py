@@ -183,12 +183,14 @@ def test_a_stop_does_not_wait_for_a_long_deletion(house: House, monkeypatch: pyt
     cleaner.start()
     cleaner.sweep_later("large")
     assert at_it.wait(PATIENCE_SECONDS)
-    stopper = threading.Thread(target=cleaner.stop, args=(0.1,))
+    monkeypatch.setattr("tolva.jobs.cleaner._FINISH_SECONDS", 0.1)
+    stopper = threading.Thread(target=cleaner.stop)
     stopper.start()
     stopper.join(PATIENCE_SECONDS)
     assert not stopper.is_alive()
     go_on.set()
-    cleaner.stop(PATIENCE_SECONDS)
+    monkeypatch.setattr("tolva.jobs.cleaner._FINISH_SECONDS", PATIENCE_SECONDS)
+    cleaner.stop()
 
 
 def test_what_cannot_be_deleted_is_tried_again_and_keeps_nothing_else_waiting(

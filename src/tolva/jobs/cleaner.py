@@ -18,6 +18,7 @@ from tolva.states import JobStatus
 _ROUND_SECONDS = 60.0
 _AGAIN_SECONDS = 1.0
 _ORPHANS_SECONDS = 3600.0
+_FINISH_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -58,9 +59,9 @@ class Cleaner:
         self._sweeping.wake()
         self.wake()
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Leave off, and wait so long at most for what is being deleted. The next cleaner finds whatever is left."""
-        deadline = time.monotonic() + timeout_seconds
+    def stop(self) -> None:
+        """Leave off. What is being deleted has a moment to be finished; the next cleaner finds whatever is left."""
+        deadline = time.monotonic() + _FINISH_SECONDS
         self._cleaning.stop()
         self._sweeping.stop()
         for thread in (self._cleaning, self._sweeping):

@@ -125,7 +125,7 @@ class JobService:
         self._preparers.close()
         self._tender.stop()
         self._crew.stop(grace_seconds)
-        self._cleaner.stop(grace_seconds)
+        self._cleaner.stop()
 
     # -- jobs -------------------------------------------------------------------------------------------------------
 
