@@ -55,6 +55,13 @@ class Storage(Protocol):
         """Yield the keys below the folder ``prefix``, in no order. For cleaning up only."""
         ...
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders right below the folder ``prefix``, in no order. For cleaning up only.
+
+        Also of those that hold nothing but what killed writers left.
+        """
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these objects; those that are not there are no error."""
         ...

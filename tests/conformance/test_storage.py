@@ -195,6 +195,9 @@ def test_listing_and_deleting_below_a_folder(storage: Storage) -> None:
 
     assert sorted(storage.list("jobs/1")) == ["jobs/1/a", "jobs/1/b/c"]
     assert sorted(storage.list("jobs")) == ["jobs/1/a", "jobs/1/b/c", "jobs/10/a"]
+    assert sorted(storage.folders("jobs")) == ["1", "10"]
+    assert list(storage.folders("jobs/1")) == ["b"]
+    assert list(storage.folders("none")) == []
     storage.delete(["jobs/1/a", "never/there", "jobs/10/a"])
     assert sorted(storage.list("")) == ["jobs/1/b/c", "tables/1"]
     storage.put("jobs/1/b/d", [b"x"])
@@ -202,6 +205,7 @@ def test_listing_and_deleting_below_a_folder(storage: Storage) -> None:
     assert sorted(storage.list("")) == ["jobs/1/b/d", "tables/1"]
     storage.delete_below("jobs")
     assert list(storage.list("")) == ["tables/1"]
+    assert list(storage.folders("jobs")) == []
     storage.put("jobs/1/a", [b"again"])
     assert whole(storage, "jobs/1/a") == b"again"
 
@@ -229,9 +233,12 @@ def test_a_killed_put_leaves_all_or_nothing(place: Place, point: str, there: boo
     storage = place.open()
     assert storage.size("a/k") == (3000 if there else None)
     assert list(storage.list("")) == (["a/k"] if there else [])
+    if place.adapter == "local" and point == "storage.put.unfinished":
+        assert list(storage.folders("")) == ["a"]
     assert storage.put_new("a/k", b"new") is not there
     storage.delete_below("a")
     assert list(storage.list("")) == []
+    assert list(storage.folders("")) == []
 
 
 @pytest.mark.parametrize(

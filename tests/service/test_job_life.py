@@ -158,12 +158,18 @@ def test_a_deletion_that_was_cut_short_is_finished_by_the_next_service(tmp_path:
     second.backends.storage.put(f"tables/{job}/store/0/9/never-committed", [b"x"])
     second.service.delete(job, "ann")
     assert second.files(job)
+    # And earlier ones were killed over the last of other jobs: one that deleted, and one that wrote.
+    storage = tmp_path / "state" / "storage"
+    for folder in ("jobs/emptied/uploads", "tables/emptied/store"):
+        (storage / folder).mkdir(parents=True)
+    (storage / "jobs" / "emptied" / "key.0123.unfinished").write_bytes(b"x")
     second.close()
     third = House(tmp_path)
     third.start()
     third.wait_until_gone(job)
     third.stop()
     assert third.loaded(job) == table
+    assert not [*storage.glob("jobs/*"), *storage.glob("tables/emptied")]
     after = House(tmp_path)
     assert after.service.table("ann", "kept").records == 2
     assert Cleaner(after.backends, Kept(), settle_seconds=0.0).clean_orphans() == []

@@ -76,18 +76,17 @@ class Cleaner:
 
         A job is recorded before anything of it is stored, so none of these is one that just begins.
         """
-        stored = {key.split("/")[1] for folder in ("jobs", "tables") for key in self._storage.list(folder)}
-        orphans = [job_id for job_id in sorted(stored) if self._is_orphan(job_id)]
-        for job_id in orphans:
-            self._sweep(job_id)
-        return orphans
+        stored = {job_id for folder in ("jobs", "tables") for job_id in self._storage.folders(folder)}
+        return [job_id for job_id in sorted(stored) if self._clean_orphan(job_id)]
 
-    def _is_orphan(self, job_id: str) -> bool:
+    def _clean_orphan(self, job_id: str) -> bool:
         try:
             self._catalog.job(job_id)
         except NotFoundError:
-            # Tables outlive the jobs that made them.
-            return any(self._storage.list(f"jobs/{job_id}")) or left_anything(self._catalog, self._storage, job_id)
+            # Tables outlive the jobs that made them, so there may be nothing to delete.
+            left = any(self._storage.list(f"jobs/{job_id}")) or left_anything(self._catalog, self._storage, job_id)
+            self._sweep(job_id)
+            return left
         return False
 
     def _clean(self, job: Job) -> bool:

@@ -99,6 +99,11 @@ class LocalStorage:
             for page in obstore.list(self._store, prefix):
                 yield from (found["path"] for found in page if not found["path"].endswith(_UNFINISHED))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders right below the folder ``prefix``, in no order."""
+        with storage_errors(prefix, self._root), suppress(FileNotFoundError), os.scandir(self.path(prefix)) as found:
+            yield from (each.name for each in found if each.is_dir())
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these objects; those that are not there are no error."""
         for key in keys:

@@ -126,6 +126,12 @@ class S3Storage:
             for page in obstore.list(self._store, prefix or None, chunk_size=_DELETED_AT_ONCE):
                 yield from (found["path"] for found in page)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders right below the folder ``prefix``, in no order."""
+        # Some servers, when asked for folders, go on naming those whose objects are all deleted.
+        below = (key.removeprefix(f"{prefix}/").partition("/") for key in self.list(prefix))
+        yield from {name for name, slash, _ in below if slash}
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove these objects; those that are not there are no error."""
         crash.point("storage.delete.before")
