@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,12 @@ class House:
 
     def wait_until_gone(self, job_id: str) -> None:
         """Wait until nothing is stored of the job."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while files := self.files(job_id):
-            assert time.monotonic() < deadline, files
-            time.sleep(0.01)
+        wait_for(lambda: not self.files(job_id))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
