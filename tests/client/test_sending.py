@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_two_are_under_way_at_a_time_and_each_once() -> None:
     at_work: set[str] = set()
     most: list[int] = []
 
-    def send(announced: Announced) -> Steps:
+    def send(announced: Announced, _: object) -> Steps:
         name = announced.file.name
         begun.append(name)
         at_work.add(name)
@@ -70,20 +70,27 @@ def test_progress_is_a_sum_that_never_falls() -> None:
     steps = {f"t{n}": [*sorted(chance.choices(range(100), k=chance.randrange(6))), 100] for n in range(30)}
     steps["t7"] = [0, 50, 20, 100]
     told: list[int] = []
-    send_files(files(*steps), lambda sent: (reached for reached in steps[sent.upload]), told.append)
+
+    def send(announced: Announced, on_sent: Callable[[int], None]) -> Steps:
+        for reached in steps[announced.upload]:
+            # So far on the way, and so far there, if nothing was lost.
+            on_sent(chance.randint(reached, 100))
+            yield reached
+
+    send_files(files(*steps), send, told.append)
     assert told == sorted(told)
     assert told[-1] == 100 * len(steps)
 
 
 def test_nothing_is_sent_where_there_are_no_files() -> None:
-    send_files([], lambda sent: pytest.fail(sent.upload))
+    send_files([], lambda sent, _: pytest.fail(sent.upload))
 
 
 def test_the_first_file_of_a_table_is_ahead_of_its_others() -> None:
     begun = threading.Event()
     seen: list[bool] = []
 
-    def send(announced: Announced) -> Steps:
+    def send(announced: Announced, _: object) -> Steps:
         if announced.upload == "a2":
             seen.append(begun.is_set())
         yield 0
@@ -102,7 +109,7 @@ def test_the_first_error_ends_all_and_is_told() -> None:
     under_way = threading.Event()
     begun: list[str] = []
 
-    def send(announced: Announced) -> Steps:
+    def send(announced: Announced, _: object) -> Steps:
         begun.append(announced.upload)
         yield 0
         if announced.upload == "a1":
@@ -124,7 +131,7 @@ def test_the_first_error_ends_all_and_is_told() -> None:
 def test_an_error_of_a_first_file_lets_go_of_those_that_wait_for_it() -> None:
     threads: list[threading.Thread] = []
 
-    def send(announced: Announced) -> Steps:
+    def send(announced: Announced, _: object) -> Steps:
         assert announced.upload == "a1"
         threads.extend(each for each in threading.enumerate() if each.name == "sending")
         yield 0

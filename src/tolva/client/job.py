@@ -57,12 +57,10 @@ class Job:
     ) -> None:
         """Send a file of a table; broken off, it goes on where the server has it. Work on it begins at once.
 
-        ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes are there.
+        ``name`` is its label in reports (default: the file's own); ``on_bytes`` is told how many bytes were sent.
         """
         with self._failure_told():
-            for announced in self._announce([local_file(table, path, name)]):
-                for there in self._send(announced):
-                    on_bytes(there)
+            send_files(self._announce([local_file(table, path, name)]), self._send, on_bytes)
 
     def upload_all(
         self,
@@ -74,7 +72,7 @@ class Job:
         """Send the files of each table, two at a time; a table's count in this order, whichever is there first.
 
         Their labels in reports are their own names, of those below the folder ``base`` the paths from there.
-        ``on_bytes`` is told how many bytes of all of them are there. The first error ends all, and is raised: as of
+        ``on_bytes`` is told how many bytes of all of them were sent. The first error ends all, and is raised: as of
         ``upload``, and UsageError where two files of a table would have the same label.
         """
         with self._failure_told():
@@ -175,8 +173,8 @@ class Job:
     def _announce(self, files: Sequence[LocalFile]) -> list[Announced]:
         return announce(self._http, self._path, files)
 
-    def _send(self, announced: Announced) -> Steps:
-        return send_file(self._http, self._path, announced)
+    def _send(self, announced: Announced, on_sent: Callable[[int], None]) -> Steps:
+        return send_file(self._http, self._path, announced, on_sent)
 
     @contextmanager
     def _failure_told(self) -> Iterator[None]:

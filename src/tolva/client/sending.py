@@ -47,10 +47,11 @@ class Announced:
 
 
 Steps = Generator[int, None, None]
-Send = Callable[[Announced], Steps]
+Send = Callable[[Announced, Callable[[int], None]], Steps]
 """Sends what the server lacks of a file step by step.
 
-Yields how many of its bytes the server has for good: first what it had, then now and then, and last all of them.
+Yields how many of its bytes the server has for good: first what it had, then now and then, and last all of them. In
+between it tells the function up to which byte they are on their way.
 """
 
 
@@ -100,7 +101,7 @@ def opened(file: LocalFile) -> Iterator[BinaryIO]:
 
 
 def send_files(files: Sequence[Announced], send: Send, on_bytes: Callable[[int], None] = lambda _: None) -> None:
-    """Send the files, two at a time; tell ``on_bytes``, in this thread, how many bytes of all are there.
+    """Send the files, two at a time; tell ``on_bytes``, in this thread, how many bytes of all were sent.
 
     The first error of any file ends all of them, and is raised. Whatever interrupts this thread ends them, too; it
     doesn't wait for what is under way.
@@ -125,16 +126,16 @@ def send_files(files: Sequence[Announced], send: Send, on_bytes: Callable[[int],
 class _Lanes:
     """What the threads that send share.
 
-    ``news`` is how many bytes more are there, the error that ended a thread, or None where one has no more to do.
+    ``news`` is how many bytes more were sent, the error that ended a thread, or None where one has no more to do.
     """
 
-    def __init__(self, files: Iterable[Announced], send: Send) -> None:
+    def __init__(self, files: Sequence[Announced], send: Send) -> None:
         self.news: SimpleQueue[int | Exception | None] = SimpleQueue()
         self._files = iter(files)
         self._send = send
         self._turn = threading.Lock()
         self._changed = threading.Condition()
-        self._known: set[str] = set()
+        self._awaited = {announced.file.table for announced in files if announced.file.leads}
         self._stopped = False
 
     def run(self) -> None:
@@ -158,26 +159,38 @@ class _Lanes:
         if announced is None:
             return False
         self._await_columns(announced.file)
-        there = 0
-        with closing(self._send(announced)) as steps:
+        progress = _Progress(self.news)
+        with closing(self._send(announced, progress)) as steps:
             while not self._stopped and (reached := next(steps, None)) is not None:
-                if reached > there:
-                    self.news.put(reached - there)
+                progress(reached)
+                if reached:
                     self._note_columns(announced.file)
-                    there = reached
         self._note_columns(announced.file)
         return not self._stopped
 
     def _await_columns(self, file: LocalFile) -> None:
         """Wait until the server has the beginning of the table's first file, which decides the table's columns."""
         with self._changed:
-            self._changed.wait_for(lambda: file.leads or file.table in self._known or self._stopped)
+            self._changed.wait_for(lambda: file.leads or file.table not in self._awaited or self._stopped)
 
     def _note_columns(self, file: LocalFile) -> None:
-        if file.table not in self._known:
+        if file.table in self._awaited:
             with self._changed:
-                self._known.add(file.table)
+                self._awaited.discard(file.table)
                 self._changed.notify_all()
+
+
+class _Progress:
+    """Puts each advance of a file into ``news``; what had to be sent again counts once."""
+
+    def __init__(self, news: SimpleQueue[int | Exception | None]) -> None:
+        self._news = news
+        self._reached = 0
+
+    def __call__(self, reached: int) -> None:
+        if reached > self._reached:
+            self._news.put(reached - self._reached)
+            self._reached = reached
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

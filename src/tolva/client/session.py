@@ -184,7 +184,7 @@ class _Connection:
         self._stored[announced.upload] = announced.received_bytes
         return announced
 
-    def _upload(self, announced: Announced) -> Steps:
+    def _upload(self, announced: Announced, on_sent: Callable[[int], None]) -> Steps:
         upload, offset = announced.upload, announced.received_bytes
         yield offset
         if announced.ended:
@@ -195,6 +195,7 @@ class _Connection:
                 self._await_room(upload, offset)
                 self._send(Frame(upload, 0, offset, data).encode())
                 offset += len(data)
+                on_sent(offset)
                 yield self._stored[upload]
         try:
             self._ask("end_upload", upload=upload)

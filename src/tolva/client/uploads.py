@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from tolva.client.http import Http
@@ -35,21 +35,22 @@ def announce(http: Http, job: str, files: Sequence[LocalFile]) -> list[Announced
     return found
 
 
-def send_file(http: Http, job: str, announced: Announced) -> Steps:
+def send_file(http: Http, job: str, announced: Announced, on_sent: Callable[[int], None]) -> Steps:
     """Send a file of the job at the path ``job`` by tus; yield how far it is: how far it was, then after each request.
 
-    InputError if it can't be read; UnreachableError when ten tries in a row get no further.
+    InputError if it can't be read; UnreachableError when ten tries in a row get no further. See ``sending.Send``.
     """
     file, offset, tries = announced.file, announced.received_bytes, 0
     place = f"{job}/tus/{announced.upload}"
     with opened(file) as source:
         yield offset
         if not file.bytes and not announced.ended:
-            _append(http, place, source, 0, 0)
+            _append(http, place, 0, 0, ())
         while offset < file.bytes:
             most = _FIRST_BYTES if file.leads and offset == 0 else _REQUEST_BYTES
+            end = min(offset + most, file.bytes)
             try:
-                reached = _append(http, place, source, offset, min(most, file.bytes - offset))
+                reached = _append(http, place, offset, end, _blocks(source, offset, end, on_sent))
             except (ConflictError, UnreachableError):
                 # The server has more or less than this end thought; it knows best.
                 tries += 1
@@ -65,18 +66,19 @@ def _offset(http: Http, place: str) -> int:
     return int(http.call("HEAD", place, headers=_VERSION).headers["upload-offset"])
 
 
-def _append(http: Http, place: str, source: BinaryIO, offset: int, length: int) -> int:
+def _append(http: Http, place: str, offset: int, end: int, blocks: Iterable[bytes]) -> int:
     headers = _VERSION | {
         "Upload-Offset": str(offset),
         "Content-Type": "application/offset+octet-stream",
-        "Content-Length": str(length),
+        "Content-Length": str(end - offset),
     }
-    answer = http.call("PATCH", place, repeat=False, headers=headers, content=_blocks(source, offset, length))
+    answer = http.call("PATCH", place, repeat=False, headers=headers, content=blocks)
     return int(answer.headers["upload-offset"])
 
 
-def _blocks(source: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+def _blocks(source: BinaryIO, offset: int, end: int, on_sent: Callable[[int], None]) -> Iterator[bytes]:
     source.seek(offset)
-    while length and (block := source.read(min(length, _BLOCK_BYTES))):
+    while offset < end and (block := source.read(min(end - offset, _BLOCK_BYTES))):
         yield block
-        length -= len(block)
+        offset += len(block)
+        on_sent(offset)
