@@ -73,7 +73,8 @@ def measure(folder: Path, total_bytes: int, files: int, rounds: int) -> str:
 
 
 def make_files(folder: Path, total_bytes: int, files: int) -> list[Path]:
-    folder.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run in the same folder
+    folder.mkdir(parents=True)
     rng = random.Random(7)  # noqa: S311 - test data
     line = b'{"id":"%032d","amount":12.345,"text":"' + b"claim " * 20 + b'"}\n'
     lines = b"".join(line % rng.randrange(10**32) for _ in range(1000))
