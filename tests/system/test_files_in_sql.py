@@ -44,6 +44,7 @@ def test_a_question_over_the_files_it_names(tolva: Tolva, sql: str, answer: str)
         ("FROM 'weeks/*.csv'", "no file matches weeks/*.csv"),
         ("FROM 'sales/mo.csv' a JOIN 'SALES/mo.csv' b USING (store)", "differ in case only"),
         ("FROM 'sales/mo.csv' WHERE", "syntax error"),
+        ("SELECT " + "+".join(["1"] * 950) + " FROM 'sales/mo.csv'", "nests too deeply"),
     ],
 )
 def test_files_that_cannot_be_asked(tolva: Tolva, sql: str, told: str) -> None:

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 from tolva.planner.binder import Binder
+from tolva.planner.gate import objects
 
 
 def file_names(sql: str) -> list[str]:
-    """Return the files that a SELECT names, each once. None where it isn't SQL: whoever plans it says why.
+    """Return the files that a SELECT names, each once. None where it can't be read: whoever plans it says why.
 
     What has a dot, a slash or a star in it can be no table's name without quotes, and is taken for a file's.
     """
     binder = Binder()
     try:
-        syntax = binder.syntax(sql)
+        tree = json.loads(binder.syntax(sql) or "null")
+    except RecursionError:
+        return []
     finally:
         binder.close()
-    names = _names(json.loads(syntax)) if syntax else iter(())
-    return list(dict.fromkeys(name for name in names if set(name) & set("./*")))
-
-
-def _names(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE" and not node["schema_name"]:
-            yield node["table_name"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from _names(each)
+    tables = [one for one in objects(tree) if one.get("type") == "BASE_TABLE" and not one["schema_name"]]
+    return list(dict.fromkeys(one["table_name"] for one in tables if set(one["table_name"]) & set("./*")))
