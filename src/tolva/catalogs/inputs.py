@@ -58,11 +58,6 @@ def files_of(tx: Tx, job_id: str) -> list[File]:
     ]
 
 
-def announce_file(tx: Tx, job_id: str, table: str, name: str) -> None:
-    """Keep a place for a file that is still to come: the job's files count in the order of their places."""
-    tx.connection.execute(insert(file), _file_row(job_id, NewFile(table, name, "", 0, "", {})))
-
-
 def describe_file(tx: Tx, job_id: str, new: NewFile) -> int:
     """Record what is known of an announced file now; return its id."""
     place = {"of_job": job_id, "of_table": new.table, "of_name": new.name}

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from tolva.catalogs.inputs import add_chunks, announce_file, describe_file, forget_file
+from tolva.catalogs.inputs import add_chunks, add_files, describe_file, forget_file
 from tolva.catalogs.rows import columns_of, upload_of
 from tolva.catalogs.schema import job, upload
 from tolva.catalogs.transactions import LIVE, AnyRow, Tx, lock_job
 from tolva.errors import ConflictError, LimitError, NotFoundError, StateError, TooLargeError
-from tolva.model import Hint, NewUpload, Received, Upload
+from tolva.model import Hint, NewFile, NewUpload, Received, Upload
 from tolva.states import JobStatus
 
 # Statements of the hot path are built once; building one costs more than running it.
 _ONE = select(upload).where(upload.c.id == bindparam("upload_id"))
 _NAMED = select(upload).where(
-    upload.c.job_id == bindparam("of_job"),
-    upload.c.table_name == bindparam("table"),
-    upload.c.name == bindparam("label"),
+    upload.c.job_id == bindparam("of_job"), upload.c.name.in_(bindparam("labels", expanding=True))
 )
 _COUNT = select(func.count()).select_from(upload).where(upload.c.job_id == bindparam("of_job"))
 _BEGIN = insert(upload)
@@ -67,29 +66,30 @@ def begin(tx: Tx, job_id: str, files: Sequence[NewUpload]) -> list[Upload]:
     Their files count in this order, behind those that began before them, whichever arrives first.
     """
     found = lock_job(tx, job_id)
-    there = {(new.table, new.name): _named(tx, job_id, new) for new in files}
-    fresh = {(new.table, new.name): new for new in reversed(files) if there[new.table, new.name] is None}
+    there = _named(tx, job_id, files)
+    fresh = {(new.table, new.name): new for new in files if (new.table, new.name) not in there}
     if fresh:
         _check_open(found)
         _check_room(tx, found, len(fresh))
-        _insert(tx, job_id, [new for new in files if fresh.get((new.table, new.name)) is new])
-    return [there[new.table, new.name] or one(tx, fresh[new.table, new.name].id) for new in files]
+        tx.connection.execute(_BEGIN, [_row(tx, job_id, new, place) for place, new in enumerate(fresh.values())])
+        # Each keeps a place for its file: the job's files count in the order of their places.
+        add_files(tx, job_id, [NewFile(table, name, "", 0, "", {}) for table, name in fresh])
+        there = _named(tx, job_id, files)
+    return [there[new.table, new.name] for new in files]
 
 
-def _named(tx: Tx, job_id: str, new: NewUpload) -> Upload | None:
-    named = {"of_job": job_id, "table": new.table, "label": new.name}
-    found = tx.connection.execute(_NAMED, named).one_or_none()
-    return None if found is None else upload_of(found)
+def _named(tx: Tx, job_id: str, files: Sequence[NewUpload]) -> dict[tuple[str, str], Upload]:
+    """Return the job's uploads of these names, in any table."""
+    rows = tx.connection.execute(_NAMED, {"of_job": job_id, "labels": list({new.name for new in files})})
+    return {(found.table, found.name): found for found in map(upload_of, rows)}
 
 
-def _insert(tx: Tx, job_id: str, files: Sequence[NewUpload]) -> None:
-    begun = {"job_id": job_id, "last_updated": tx.now, "received_bytes": 0, "ended": False}
-    for place, new in enumerate(files):
-        row = asdict(new)
-        row["table_name"] = row.pop("table")
-        # They are listed by when they began.
-        tx.connection.execute(_BEGIN, row | begun | {"created_at": tx.now + place * _APART_SECONDS})
-        announce_file(tx, job_id, new.table, new.name)
+def _row(tx: Tx, job_id: str, new: NewUpload, place: int) -> dict[str, Any]:
+    row = asdict(new)
+    row["table_name"] = row.pop("table")
+    # They are listed by when they began.
+    times = {"created_at": tx.now + place * _APART_SECONDS, "last_updated": tx.now}
+    return row | times | {"job_id": job_id, "received_bytes": 0, "ended": False}
 
 
 def one(tx: Tx, upload_id: str, job_id: str | None = None) -> Upload:
