@@ -23,6 +23,9 @@ MAX_DATA_BYTES = 512 * 2**10
 WINDOW_BYTES = 32 * 2**20
 """The most bytes of an upload on their way without an acknowledgement; its sender must be able to say them again."""
 
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""How a server on this machine is called."""
+
 MAX_ANNOUNCED_FILES = 1000
 """The most files that one HTTP request announces."""
 

@@ -53,7 +53,7 @@ def test_connections_that_break_off(
     print(f"TOLVA_SEED={SEED}")
     monkeypatch.setattr("tolva.client.http._WAIT_MAX_SECONDS", 0.1)
     if packed:  # as for servers that are further away
-        monkeypatch.setattr("tolva.client.http._THIS_MACHINE", frozenset())
+        monkeypatch.setattr("tolva.client.http.LOOPBACK_HOSTS", frozenset())
     # With gzip they surely don't come to a twentieth.
     up, down = (8, sales.bytes_up), (4, sales.bytes_down // (20 if packed else 1))
     with cutting(server.url, random.Random(SEED), up=up, down=down) as proxy, Client(proxy.url) as client:

@@ -10,6 +10,7 @@ import httpx2
 import stamina
 
 from tolva.errors import TolvaError, UnreachableError
+from tolva.protocol import LOOPBACK_HOSTS
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
@@ -17,7 +18,6 @@ _TRY_SECONDS = 60.0
 _WAIT_MAX_SECONDS = 5.0
 _BUSY = frozenset({429, 502, 503, 504})
 _ERRORS = 400
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class _Busy(Exception):  # noqa: N818 - a state of the server, met by waiting
@@ -36,7 +36,7 @@ class Http:
     def __init__(self, url: str, key: str | None) -> None:
         self._url = url
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if httpx2.URL(url).host in _THIS_MACHINE:
+        if httpx2.URL(url).host in LOOPBACK_HOSTS:
             # Packing takes longer than what it saves.
             headers["Accept-Encoding"] = "identity"
         timeout = httpx2.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tolva.errors import LimitError
 from tolva.gateway.problems import answer, of_error
+from tolva.protocol import LOOPBACK_HOSTS
 
-_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _REMEMBERED_CALLERS = 10_000
 
 
@@ -114,4 +114,4 @@ def _is_local(headers: Mapping[str, str]) -> bool:
     hosts = [headers.get("host", "localhost")]
     if (origin := headers.get("origin")) is not None:
         hosts.append(origin.partition("://")[2])
-    return all(urlsplit(f"//{host}").hostname in _LOOPBACK_HOSTS for host in hosts)
+    return all(urlsplit(f"//{host}").hostname in LOOPBACK_HOSTS for host in hosts)
