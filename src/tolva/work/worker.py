@@ -24,7 +24,7 @@ from tolva.work.leases import Leases
 Outcome = Done | Failed
 
 _BATCH_BYTES = 16 * 2**20
-"""Tasks that read less than this in all are claimed, run and committed together."""
+"""Tasks that read at most so much in all, as two chunks of an upload do, are claimed, run and committed together."""
 
 _HAND_BACK_SECONDS = 5.0
 """How long to wait for the handlers of killed children to hand their tasks back."""
